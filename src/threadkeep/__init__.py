@@ -1,0 +1,1 @@
+"""threadkeep: the thread store for AI agents."""

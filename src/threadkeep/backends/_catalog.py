@@ -1,0 +1,213 @@
+"""The catalog: SQLite rows derived from rollouts. Disposable: it makes lists and totals fast and decides nothing.
+
+Two tables of opaque rows, each checked by its reader against the rollout that it was derived from. A catalog that
+cannot be opened, is damaged, or was written by another version is thrown away and made anew; where the home cannot be
+written to it lives in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from typing import TYPE_CHECKING, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+__all__ = ["CATALOG_VERSION", "Catalog"]
+
+CATALOG_VERSION: Final = 1
+"""Changes whenever a row's meaning changes: older catalogs are then made anew."""
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS rows (rollout_id TEXT PRIMARY KEY, stamp TEXT NOT NULL, data BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS totals (rollout_id TEXT, until INTEGER, data BLOB NOT NULL,
+  PRIMARY KEY (rollout_id, until)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS folders (path TEXT PRIMARY KEY, mtime_ns INTEGER NOT NULL, scanned_ns INTEGER NOT NULL)
+  WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS names (path TEXT PRIMARY KEY, folder TEXT NOT NULL, thread_id TEXT NOT NULL,
+  rollout_id TEXT NOT NULL, created_ms INTEGER NOT NULL, archived INTEGER NOT NULL, compressed INTEGER NOT NULL)
+  WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS names_by_thread ON names (thread_id);
+CREATE INDEX IF NOT EXISTS names_by_rollout ON names (rollout_id);
+CREATE INDEX IF NOT EXISTS names_by_folder ON names (folder);
+CREATE INDEX IF NOT EXISTS names_by_creation ON names (created_ms, thread_id);
+"""
+
+_BATCH: Final = 500
+
+T = TypeVar("T")
+
+
+class Catalog:
+    """Rows by rollout id.
+
+    Args:
+        path: The SQLite file; None for one in memory.
+    """
+
+    def __init__(self, path: str | None) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        self._connection = self._opened()
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the rows are gone when the store is closed."""
+        return self._path is None
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._path is not None:
+            for attempt in range(2):
+                try:
+                    return self._connect(self._path)
+                except sqlite3.DatabaseError:
+                    if attempt == 0:
+                        self._discard(self._path)
+                except OSError:
+                    break
+        self._path = None
+        return self._connect(":memory:")
+
+    def _connect(self, path: str) -> sqlite3.Connection:
+        if path != ":memory:":
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=OFF")  # derived rows: a power cut costs a rebuild, nothing else
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version not in (0, CATALOG_VERSION):
+                raise sqlite3.DatabaseError(f"catalog version {version}")
+            connection.executescript(_SCHEMA)
+            connection.execute(f"PRAGMA user_version={CATALOG_VERSION:d}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @staticmethod
+    def _discard(path: str) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            with contextlib.suppress(OSError):
+                os.unlink(path + suffix)
+
+    def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do ``work`` on the connection, alone. A damaged catalog is made anew and the work done once more."""
+        with self._lock:
+            try:
+                return work(self._connection)
+            except sqlite3.OperationalError as error:
+                if "locked" in str(error) or "busy" in str(error):
+                    # Somebody else's long transaction: rows are a convenience, so go on without the shared ones.
+                    self._path = None
+                self._connection.close()
+                self._connection = self._opened()
+                return work(self._connection)
+            except sqlite3.DatabaseError:
+                self._connection.close()
+                if self._path is not None:
+                    self._discard(self._path)
+                self._connection = self._opened()
+                return work(self._connection)
+
+    def rows(self, rollout_ids: Sequence[str]) -> dict[str, tuple[str, bytes]]:
+        """(stamp, data) of the rollouts that have a row."""
+
+        def work(db: sqlite3.Connection) -> dict[str, tuple[str, bytes]]:
+            found: dict[str, tuple[str, bytes]] = {}
+            for start in range(0, len(rollout_ids), _BATCH):
+                batch = rollout_ids[start : start + _BATCH]
+                marks = ",".join("?" * len(batch))
+                query = f"SELECT rollout_id, stamp, data FROM rows WHERE rollout_id IN ({marks})"  # noqa: S608
+                found.update({key: (stamp, data) for key, stamp, data in db.execute(query, batch)})
+            return found
+
+        return self.run(work)
+
+    def put_rows(self, rows: Iterable[tuple[str, str, bytes]]) -> None:
+        """Keep (rollout id, stamp, data) rows."""
+        kept = list(rows)
+
+        def work(db: sqlite3.Connection) -> None:
+            with transaction(db):
+                db.executemany("INSERT OR REPLACE INTO rows VALUES (?, ?, ?)", kept)
+
+        if kept:
+            self.run(work)
+
+    def totals(self, rollout_id: str, until: int) -> tuple[int, bytes] | None:
+        """The totals of the longest prefix of a rollout that does not reach beyond ``until``: (its end, data)."""
+
+        def work(db: sqlite3.Connection) -> tuple[int, bytes] | None:
+            row: tuple[int, bytes] | None = db.execute(
+                "SELECT until, data FROM totals WHERE rollout_id = ? AND until <= ? ORDER BY until DESC LIMIT 1",
+                (rollout_id, until),
+            ).fetchone()
+            return row
+
+        return self.run(work)
+
+    def put_totals(self, rollout_id: str, until: int, data: bytes, *, keep: Iterable[int] = ()) -> None:
+        """Keep the totals of ``rollout[:until]``; rows of other prefixes go, but for those that end at ``keep``."""
+        kept = [*keep, until]
+
+        def work(db: sqlite3.Connection) -> None:
+            with transaction(db):
+                marks = ",".join("?" * len(kept))
+                db.execute(
+                    f"DELETE FROM totals WHERE rollout_id = ? AND until NOT IN ({marks})",  # noqa: S608
+                    (rollout_id, *kept),
+                )
+                db.execute("INSERT OR REPLACE INTO totals VALUES (?, ?, ?)", (rollout_id, until, data))
+
+        self.run(work)
+
+    def forget(self, rollout_id: str) -> None:
+        """Drop what is known of a rollout."""
+
+        def work(db: sqlite3.Connection) -> None:
+            with transaction(db):
+                db.execute("DELETE FROM rows WHERE rollout_id = ?", (rollout_id,))
+                db.execute("DELETE FROM totals WHERE rollout_id = ?", (rollout_id,))
+
+        self.run(work)
+
+    def clear(self) -> None:
+        """Drop everything."""
+
+        def work(db: sqlite3.Connection) -> None:
+            with transaction(db):
+                for table in ("rows", "totals", "folders", "names"):
+                    db.execute(f"DELETE FROM {table}")  # noqa: S608
+
+        self.run(work)
+
+    def sizes(self) -> Mapping[str, int]:
+        """How many rows each table has."""
+
+        def work(db: sqlite3.Connection) -> Mapping[str, int]:
+            return {
+                table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
+                for table in ("rows", "totals", "folders", "names")
+            }
+
+        return self.run(work)
+
+    def close(self) -> None:
+        """Close the database."""
+        with self._lock:
+            self._connection.close()
+
+
+@contextlib.contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")

@@ -1,0 +1,320 @@
+"""Rollouts in memory: for tests, for ephemeral threads, and as the smallest example of a backend."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from threadkeep.backends._catalog import Catalog
+from threadkeep.backends._protocol import Durability, Facts, Lease, Marks, Pin, RolloutRef, RolloutStat
+from threadkeep.errors import CorruptHistory, LeaseLost, ThreadBusy, ThreadNotFound
+from threadkeep.ids import Clock, IdSource, SystemClock, Uuid7Source, timestamp_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from threadkeep.records import Boundary, Cost, Source
+
+__all__ = ["MemoryBackend"]
+
+
+class _Rollout(msgspec.Struct):
+    ref: RolloutRef
+    data: bytearray
+    mtime_ns: int
+    identity: int
+
+
+class _MemorySource:
+    """A rollout's bytes as they stood when it was opened."""
+
+    def __init__(self, rollout: _Rollout, path: str, cost: Cost) -> None:
+        self._rollout = rollout
+        self._data = rollout.data
+        self._path = path
+        self._size = len(rollout.data)
+        self._cost = cost
+        cost.rollouts_opened += 1
+
+    @property
+    def rollout_id(self) -> str:
+        return self._rollout.ref.rollout_id
+
+    @property
+    def path(self) -> str:
+        return self._path
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    @property
+    def cost(self) -> Cost:
+        return self._cost
+
+    def read(self, offset: int, size: int) -> bytes:
+        data = bytes(memoryview(self._data)[offset : offset + size])
+        if len(data) != size:
+            raise CorruptHistory("the rollout was cut while it was being read", rollout=self.rollout_id, offset=offset)
+        self._cost.bytes_read += size
+        return data
+
+    def rest(self) -> None:
+        """Nothing to let go of."""
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class _MemoryLease:
+    def __init__(self, backend: MemoryBackend, thread_id: str) -> None:
+        self._backend = backend
+        self._thread_id = thread_id
+
+    @property
+    def thread_id(self) -> str:
+        return self._thread_id
+
+    def check(self) -> None:
+        if self._backend.holder(self._thread_id) is not self:
+            raise LeaseLost("the lease was released", thread=self._thread_id)
+
+    def release(self) -> None:
+        self._backend.give_back(self)
+
+
+class _MemoryAppender:
+    def __init__(self, backend: MemoryBackend, ref: RolloutRef, lease: Lease, cost: Cost) -> None:
+        self._backend = backend
+        self._ref = ref
+        self._lease = lease
+        self._cost = cost
+        data = backend.data_of(ref)
+        self._torn = len(data) > 0 and data[-1] != 0x0A
+        self._end = len(data)
+
+    @property
+    def end(self) -> int:
+        return self._end + 1 if self._torn else self._end
+
+    def append(self, line: bytes) -> int:
+        self._lease.check()
+        data = self._backend.data_of(self._ref)
+        if len(data) != self._end:
+            raise LeaseLost("somebody else wrote into the rollout", thread=self._lease.thread_id, offset=self._end)
+        if self._torn:
+            data += b"\n"
+            self._torn = False
+        offset = len(data)
+        # A reader may hold a view of these bytes; a bytearray that is viewed cannot grow, so it is made anew.
+        self._backend.grow(self._ref, line)
+        self._end = offset + len(line)
+        self._cost.bytes_written += len(line)
+        return offset
+
+    def flush(self) -> None:
+        self._lease.check()
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class MemoryBackend:
+    """Everything in memory; gone with the process. Leases exclude the writers of this backend only."""
+
+    keeps_history_bases = True
+    shared_with_codex = False
+    name = "memory"
+
+    def __init__(self, *, clock: Clock | None = None, ids: IdSource | None = None) -> None:
+        self.clock = clock or SystemClock()
+        self.ids = ids or Uuid7Source(self.clock)
+        self.catalog = Catalog(None)
+        self._lock = threading.RLock()
+        self._rollouts: dict[str, _Rollout] = {}
+        self._leases: dict[str, _MemoryLease] = {}
+        self._marks: dict[str, Marks] = {}
+        self._names: dict[str, str] = {}
+        self._anchors: dict[str, Boundary] = {}
+        self._pins: dict[str, tuple[Pin, _Rollout]] = {}
+        self._count = 0
+
+    # What the appender, the lease and tests need
+
+    def data_of(self, ref: RolloutRef) -> bytearray:
+        """The bytes of a rollout, to be looked at or damaged by tests."""
+        return self._rollout(ref).data
+
+    def grow(self, ref: RolloutRef, line: bytes) -> None:
+        """Add bytes to a rollout."""
+        with self._lock:
+            rollout = self._rollout(ref)
+            rollout.data += line
+            rollout.mtime_ns = self.clock.now_ms() * 1_000_000
+
+    def holder(self, thread_id: str) -> _MemoryLease | None:
+        """Who holds the lease of a thread."""
+        return self._leases.get(thread_id)
+
+    def give_back(self, lease: _MemoryLease) -> None:
+        """Release a lease."""
+        with self._lock:
+            if self._leases.get(lease.thread_id) is lease:
+                del self._leases[lease.thread_id]
+
+    def put(self, thread_id: str, rollout_id: str, data: bytes, *, archived: bool = False) -> RolloutRef:
+        """Put a rollout with these bytes there, as if it had always been."""
+        with self._lock:
+            self._count += 1
+            ref = RolloutRef(rollout_id, thread_id, f"memory/{rollout_id}", archived)
+            self._rollouts[rollout_id] = _Rollout(ref, bytearray(data), self.clock.now_ms() * 1_000_000, self._count)
+            return ref
+
+    def _rollout(self, ref: RolloutRef) -> _Rollout:
+        rollout = self._rollouts.get(ref.rollout_id)
+        if rollout is None:
+            raise ThreadNotFound("the rollout is gone", thread=ref.thread_id, rollout=ref.rollout_id)
+        return rollout
+
+    # Finding
+
+    def find(self, rollout_id: str) -> RolloutRef | None:
+        rollout = self._rollouts.get(rollout_id)
+        return rollout.ref if rollout else None
+
+    def rollouts_of(self, thread_id: str) -> list[RolloutRef]:
+        with self._lock:
+            found = [rollout.ref for rollout in self._rollouts.values() if rollout.ref.thread_id == thread_id]
+        return sorted(found, key=lambda ref: ref.rollout_id)
+
+    def stats(self) -> Iterator[tuple[RolloutRef, RolloutStat]]:
+        with self._lock:
+            rollouts = list(self._rollouts.values())
+        for rollout in rollouts:
+            yield rollout.ref, RolloutStat(len(rollout.data), rollout.mtime_ns, str(rollout.identity))
+
+    def by_creation(self, *, descending: bool, after: tuple[int, str] | None) -> Iterator[tuple[int, str]]:
+        with self._lock:
+            threads = {rollout.ref.thread_id for rollout in self._rollouts.values()}
+        ordered = sorted(((timestamp_ms(thread) or 0, thread) for thread in threads), reverse=descending)
+        for entry in ordered:
+            if after is None or (entry < after if descending else entry > after):
+                yield entry
+
+    def with_prefix(self, prefix: str, limit: int) -> list[str]:
+        with self._lock:
+            threads = {rollout.ref.thread_id for rollout in self._rollouts.values()}
+        return sorted(thread for thread in threads if thread.startswith(prefix))[:limit]
+
+    def stat(self, ref: RolloutRef) -> RolloutStat:
+        rollout = self._rollout(ref)
+        return RolloutStat(len(rollout.data), rollout.mtime_ns, str(rollout.identity))
+
+    def facts(self, thread_id: str) -> Facts:
+        return Facts(name=self._names.get(thread_id) or None)
+
+    def named(self, text: str) -> set[str]:
+        wanted = text.casefold()
+        return {thread for thread, name in self._names.items() if wanted in name.casefold()}
+
+    # Reading
+
+    def open(self, ref: RolloutRef, cost: Cost) -> Source:
+        return _MemorySource(self._rollout(ref), ref.location, cost)
+
+    def open_pin(self, pin: Pin, cost: Cost) -> Source:
+        held = self._pins.get(pin.child)
+        if held is None:
+            raise ThreadNotFound("the pin is gone", rollout=pin.base)
+        return _MemorySource(held[1], pin.location, cost)
+
+    # Writing
+
+    def lease(self, thread_id: str) -> Lease:
+        with self._lock:
+            if thread_id in self._leases:
+                raise ThreadBusy(
+                    f"thread {thread_id} already has an active writer: this process ({os.getpid()})",
+                    thread=thread_id,
+                    pid=os.getpid(),
+                    program="threadkeep",
+                )
+            lease = self._leases[thread_id] = _MemoryLease(self, thread_id)
+            return lease
+
+    def create(
+        self, thread_id: str, rollout_id: str, lines: bytes, *, durability: Durability, kept: bool
+    ) -> RolloutRef:
+        del durability, kept
+        return self.put(thread_id, rollout_id, lines)
+
+    def appender(self, ref: RolloutRef, lease: Lease, cost: Cost, *, durability: Durability) -> _MemoryAppender:
+        del durability
+        return _MemoryAppender(self, ref, lease, cost)
+
+    def flush(self, ref: RolloutRef) -> None:
+        self._rollout(ref)
+
+    def move(self, ref: RolloutRef, lease: Lease, *, archived: bool) -> RolloutRef:
+        lease.check()
+        with self._lock:
+            rollout = self._rollout(ref)
+            rollout.ref = msgspec.structs.replace(rollout.ref, archived=archived)
+            return rollout.ref
+
+    def remove(self, ref: RolloutRef, lease: Lease) -> None:
+        lease.check()
+        with self._lock:
+            self._rollouts.pop(ref.rollout_id, None)
+        self.catalog.forget(ref.rollout_id)
+
+    def replace(self, ref: RolloutRef, pieces: Iterable[bytes], lease: Lease) -> RolloutRef:
+        lease.check()
+        with self._lock:
+            rollout = self._rollout(ref)
+            self._count += 1
+            fresh = _Rollout(rollout.ref, bytearray(b"".join(pieces)), rollout.mtime_ns, self._count)
+            self._rollouts[ref.rollout_id] = fresh
+        self.catalog.forget(ref.rollout_id)
+        return fresh.ref
+
+    # What threadkeep remembers
+
+    def marks(self, thread_id: str) -> Marks:
+        return self._marks.get(thread_id) or Marks()
+
+    def marked(self) -> dict[str, Marks]:
+        return dict(self._marks)
+
+    def set_marks(self, thread_id: str, marks: Marks) -> None:
+        self._marks[thread_id] = marks
+
+    def set_name(self, thread_id: str, name: str) -> None:
+        self._names[thread_id] = name
+
+    def anchored(self, child: str) -> Boundary | None:
+        return self._anchors.get(child)
+
+    def set_anchor(self, child: str, boundary: Boundary) -> None:
+        self._anchors[child] = boundary
+
+    def pin(self, child: str, ref: RolloutRef, end: int, digest: str) -> bool:
+        with self._lock:
+            location = f"memory/pins/{child}"
+            self._pins[child] = (Pin(child, ref.rollout_id, end, digest, location), self._rollout(ref))
+        return True
+
+    def pins(self) -> Iterator[Pin]:
+        return iter([pin for pin, _ in self._pins.values()])
+
+    def pins_of(self, base: str) -> list[Pin]:
+        return [pin for pin in self.pins() if pin.base == base]
+
+    def unpin(self, pin: Pin) -> None:
+        self._pins.pop(pin.child, None)
+
+    def close(self) -> None:
+        self.catalog.close()

@@ -1,0 +1,306 @@
+"""What storage must provide: one narrow protocol, so that semantics are written once, above it.
+
+A backend stores rollouts as sequences of bytes, finds them, appends to them durably, lends leases, and keeps what
+threadkeep itself has to remember. It knows no semantics of conversations: it never looks into a record.
+`threadkeep.testing` holds the cases that every backend must pass.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from threadkeep.backends._catalog import Catalog
+    from threadkeep.ids import Clock, IdSource
+    from threadkeep.records import Boundary, Cost, Source
+
+__all__ = ["Appender", "Backend", "Durability", "Facts", "Lease", "Marks", "Pin", "RolloutRef", "RolloutStat"]
+
+Durability = Literal["fsync", "os"]
+"""``fsync``: an append that returned survives power loss. ``os``: it survives the death of the process."""
+
+
+class RolloutRef(msgspec.Struct, frozen=True):
+    """Where one rollout lies.
+
+    Attributes:
+        rollout_id: Id of the rollout.
+        thread_id: Id of the thread that it belongs to.
+        location: The backend's own name for the place (for a home: the path below the home).
+        archived: Whether it lies among the archived ones.
+        compressed: Whether it must be decoded to be read, and unpacked to be appended to.
+    """
+
+    rollout_id: str
+    thread_id: str
+    location: str
+    archived: bool = False
+    compressed: bool = False
+
+
+class RolloutStat(msgspec.Struct, frozen=True):
+    """What changes when a rollout changes.
+
+    Attributes:
+        size: Stored bytes.
+        mtime_ns: Time of the last change, nanoseconds since the epoch.
+        identity: Changes when the rollout is replaced by another (device and inode of a file).
+    """
+
+    size: int
+    mtime_ns: int
+    identity: str
+
+
+class Marks(msgspec.Struct, omit_defaults=True):
+    """What threadkeep remembers of one thread that no rollout says.
+
+    Attributes:
+        name: The name given here; empty for a name that was cleared; None when none was given here.
+        archived: The archive state given here; None when the place of the rollout says it.
+        hidden: Deleted, but still needed by threads that inherit from it.
+        current: Id of the current rollout after a revert that was made here; None when the newest id says it.
+    """
+
+    name: str | None = None
+    archived: bool | None = None
+    hidden: bool = False
+    current: str | None = None
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What others in the same home say of one thread, read and never written.
+
+    Attributes:
+        indexed: Codex has a row of the thread: changes to it must go through Codex.
+        name: The name set through Codex; None where there is none.
+        archived: Archive state in Codex's index; None where it has no row.
+        current: The rollout that Codex's index points at; None where it has no row or the file is gone.
+        preview: The preview that Codex's index holds; None where it has no row.
+    """
+
+    indexed: bool = False
+    name: str | None = None
+    archived: bool | None = None
+    current: RolloutRef | None = None
+    preview: str | None = None
+
+
+class Pin(msgspec.Struct, frozen=True):
+    """A second hold on the bytes that a child inherits.
+
+    Attributes:
+        child: Id of the rollout that inherits.
+        base: Id of the rollout that it inherits from.
+        end: Decoded byte offset where the inheritance ends.
+        digest: Digest of the bytes before that place.
+        location: The backend's own name for the pin.
+        compressed: Whether the pinned bytes must be decoded.
+    """
+
+    child: str
+    base: str
+    end: int
+    digest: str
+    location: str
+    compressed: bool = False
+
+
+class Lease(Protocol):
+    """The right to append to one thread: one writer, in all processes."""
+
+    @property
+    def thread_id(self) -> str:
+        """The thread."""
+        ...
+
+    def check(self) -> None:
+        """Make sure that the lease is still held by this process.
+
+        Raises:
+            LeaseLost: It is not.
+        """
+        ...
+
+    def release(self) -> None:
+        """Give the lease back. Releasing twice is no error."""
+        ...
+
+
+class Appender(Protocol):
+    """The open end of one rollout."""
+
+    @property
+    def end(self) -> int:
+        """Decoded byte offset at which the next record will start."""
+        ...
+
+    def append(self, line: bytes) -> int:
+        """Write one record with one write; return the offset of its first byte. Not durable before `flush`."""
+        ...
+
+    def flush(self) -> None:
+        """Return when everything appended before this call is durable."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the rollout."""
+        ...
+
+
+class Backend(Protocol):
+    """Storage of rollouts and of what threadkeep remembers about them.
+
+    Attributes:
+        name: What a message calls this store (a path, ``memory``).
+        clock: Where the time comes from.
+        ids: Where new ids come from.
+        keeps_history_bases: Whether the backend can keep a history base; one that cannot refuses forks by reference.
+        shared_with_codex: Whether Codex reads the same rollouts, so that they must state what Codex needs.
+        catalog: Derived rows, disposable.
+    """
+
+    name: str
+    clock: Clock
+    ids: IdSource
+    keeps_history_bases: bool
+    shared_with_codex: bool
+    catalog: Catalog
+
+    # Finding
+
+    def find(self, rollout_id: str) -> RolloutRef | None:
+        """The rollout of this id, without looking at every rollout."""
+        ...
+
+    def rollouts_of(self, thread_id: str) -> list[RolloutRef]:
+        """Every rollout of a thread, wherever it lies, oldest id first. Empty for an unknown thread."""
+        ...
+
+    def stats(self) -> Iterator[tuple[RolloutRef, RolloutStat]]:
+        """Every rollout with what changes when it changes, in no particular order; one pass over the folders."""
+        ...
+
+    def by_creation(self, *, descending: bool, after: tuple[int, str] | None) -> Iterator[tuple[int, str]]:
+        """Threads as (creation time in ms, thread id), in that order, beyond ``after``; no rollout is opened."""
+        ...
+
+    def with_prefix(self, prefix: str, limit: int) -> list[str]:
+        """Ids of threads that start with ``prefix``, at most ``limit`` of them."""
+        ...
+
+    def stat(self, ref: RolloutRef) -> RolloutStat:
+        """What changes when this rollout changes."""
+        ...
+
+    def facts(self, thread_id: str) -> Facts:
+        """What others say of a thread."""
+        ...
+
+    def named(self, text: str) -> set[str]:
+        """Ids of threads whose name, as others in the home set it, contains ``text`` (case ignored)."""
+        ...
+
+    # Reading
+
+    def open(self, ref: RolloutRef, cost: Cost) -> Source:
+        """The rollout's decoded bytes."""
+        ...
+
+    def open_pin(self, pin: Pin, cost: Cost) -> Source:
+        """The pinned bytes."""
+        ...
+
+    # Writing
+
+    def lease(self, thread_id: str) -> Lease:
+        """Take the right to append to a thread.
+
+        Raises:
+            ThreadBusy: Somebody else holds it; the error names the owner where the system tells.
+        """
+        ...
+
+    def create(
+        self, thread_id: str, rollout_id: str, lines: bytes, *, durability: Durability, kept: bool
+    ) -> RolloutRef:
+        """Create a rollout with its first records, all or nothing.
+
+        Args:
+            thread_id: The thread.
+            rollout_id: The rollout's own id.
+            lines: Its first records.
+            durability: When to return.
+            kept: Put it where only threadkeep looks.
+        """
+        ...
+
+    def appender(self, ref: RolloutRef, lease: Lease, cost: Cost, *, durability: Durability) -> Appender:
+        """Open a rollout to append to it; a compressed one is unpacked first."""
+        ...
+
+    def flush(self, ref: RolloutRef) -> None:
+        """Make everything that a rollout holds durable, whoever wrote it."""
+        ...
+
+    def move(self, ref: RolloutRef, lease: Lease, *, archived: bool) -> RolloutRef:
+        """Move a rollout to or from the archived ones."""
+        ...
+
+    def remove(self, ref: RolloutRef, lease: Lease) -> None:
+        """Remove a rollout."""
+        ...
+
+    def replace(self, ref: RolloutRef, pieces: Iterable[bytes], lease: Lease) -> RolloutRef:
+        """Put new bytes in the place of a rollout, atomically (``--reclaim`` and ``erase`` alone)."""
+        ...
+
+    # What threadkeep remembers
+
+    def marks(self, thread_id: str) -> Marks:
+        """What threadkeep remembers of a thread."""
+        ...
+
+    def marked(self) -> dict[str, Marks]:
+        """Every thread that threadkeep remembers something of."""
+        ...
+
+    def set_marks(self, thread_id: str, marks: Marks) -> None:
+        """Remember it, durably."""
+        ...
+
+    def set_name(self, thread_id: str, name: str) -> None:
+        """Set the name of a thread that Codex has not indexed, where others in the home look for it."""
+        ...
+
+    def anchored(self, child: str) -> Boundary | None:
+        """The boundary that took the place of the one in a child's first record."""
+        ...
+
+    def set_anchor(self, child: str, boundary: Boundary) -> None:
+        """Remember it, durably."""
+        ...
+
+    def pin(self, child: str, ref: RolloutRef, end: int, digest: str) -> bool:
+        """Keep hold of a rollout's bytes for a child; whether the backend could."""
+        ...
+
+    def pins(self) -> Iterator[Pin]:
+        """Every pin."""
+        ...
+
+    def pins_of(self, base: str) -> list[Pin]:
+        """The pins that hold bytes of a rollout."""
+        ...
+
+    def unpin(self, pin: Pin) -> None:
+        """Let go of a pin."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything."""
+        ...

@@ -1,0 +1,455 @@
+"""A Codex home as a backend, or a home of threadkeep's own in the same layout."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from typing import TYPE_CHECKING, Final
+
+from threadkeep.backends._catalog import Catalog
+from threadkeep.backends._protocol import Durability, Facts, Marks, Pin, RolloutRef, RolloutStat
+from threadkeep.backends.local._append import FileAppender
+from threadkeep.backends.local._codex import CODEX_SIGNS, CodexIndex, CodexRow, NameIndex
+from threadkeep.backends.local._files import Files
+from threadkeep.backends.local._layout import (
+    ARCHIVED,
+    KEPT,
+    OWN_FOLDER,
+    PLACES,
+    SESSIONS,
+    day_folder,
+    parse_name,
+    rollout_name,
+)
+from threadkeep.backends.local._lock import FileLease, LockFolder
+from threadkeep.backends.local._marks import MarksFile
+from threadkeep.backends.local._names import Names
+from threadkeep.backends.local._source import FileSource, TailCache, ZstdSource, decode_stream
+from threadkeep.errors import Conflict, StorageFailure, ThreadNotFound
+from threadkeep.ids import Clock, IdSource, SystemClock, Uuid7Source, is_id, utc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from threadkeep.records import Boundary, Cost, Source
+
+__all__ = ["LocalBackend"]
+
+_PIN_PARTS: Final = 4
+
+
+class LocalBackend:
+    """A home: rollouts in dated folders, Codex's lock protocol, threadkeep's own files under ``threadkeep/``.
+
+    Args:
+        home: The home's folder. It need not exist: it is made by the first write.
+        clock: Where the time comes from.
+        ids: Where new ids come from.
+        files: The file system, replaceable by tests.
+    """
+
+    keeps_history_bases = True
+
+    def __init__(
+        self, home: str, *, clock: Clock | None = None, ids: IdSource | None = None, files: Files | None = None
+    ) -> None:
+        self.home = os.path.abspath(os.path.expanduser(home))
+        self.name = self.home
+        self.clock = clock or SystemClock()
+        self.ids = ids or Uuid7Source(self.clock)
+        self.files = files or Files()
+        self._own = os.path.join(self.home, OWN_FOLDER)
+        self._pins = os.path.join(self._own, "pins")
+        self._tails = TailCache()
+        self._locks = LockFolder(self.files, self.home, self.clock)
+        self._marks = MarksFile(self.files, self._own)
+        self._codex = CodexIndex(self.files, self.home)
+        self._index = NameIndex(self.files, self.home)
+        self._catalog: Catalog | None = None
+        self._names_index: Names | None = None
+
+    @property
+    def shared_with_codex(self) -> bool:
+        """Whether Codex uses this home, going by the files that only it makes."""
+        return any(self.files.exists(os.path.join(self.home, sign)) for sign in CODEX_SIGNS)
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog, opened when it is first needed; in memory where the home cannot be written to."""
+        if self._catalog is None:
+            path: str | None = os.path.join(self._own, "catalog.sqlite")
+            try:
+                if not self.files.exists(self.home):
+                    path = None  # a home that is not there yet is not made by looking at it
+                else:
+                    self.files.make_folders(self._own, durable=False)
+            except OSError:
+                path = None
+            self._catalog = Catalog(path)
+        return self._catalog
+
+    @property
+    def _names(self) -> Names:
+        if self._names_index is None:
+            self._names_index = Names(self.files, self.home, self.catalog)
+        return self._names_index
+
+    def troubles(self) -> list[str]:
+        """What of the home could not be read, for people."""
+        return [self._codex.trouble] if self._codex.trouble else []
+
+    # Finding
+
+    def find(self, rollout_id: str) -> RolloutRef | None:
+        """The rollout of this id, without looking at every rollout."""
+        return self._names.find(rollout_id) if is_id(rollout_id) else None
+
+    def rollouts_of(self, thread_id: str) -> list[RolloutRef]:
+        """Every rollout of a thread, wherever it lies, oldest id first."""
+        return self._names.of_thread(thread_id)
+
+    def stats(self) -> Iterator[tuple[RolloutRef, RolloutStat]]:
+        """Every rollout with its size, time and identity; one pass over the folders."""
+        return self._names.stats()
+
+    def by_creation(self, *, descending: bool, after: tuple[int, str] | None) -> Iterator[tuple[int, str]]:
+        """Threads as (creation time in ms, thread id), in that order, beyond ``after``."""
+        return self._names.by_creation(descending=descending, after=after)
+
+    def with_prefix(self, prefix: str, limit: int) -> list[str]:
+        """Ids of threads that start with ``prefix``."""
+        return self._names.with_prefix(prefix, limit)
+
+    def stat(self, ref: RolloutRef) -> RolloutStat:
+        """Size, time and identity of a rollout's file.
+
+        Raises:
+            ThreadNotFound: The file is gone.
+        """
+        try:
+            facts = self.files.stat(self.path_of(ref))
+        except OSError as error:
+            raise self._gone(ref, error) from error
+        return RolloutStat(facts.st_size, facts.st_mtime_ns, f"{facts.st_dev}:{facts.st_ino}")
+
+    def facts(self, thread_id: str) -> Facts:
+        """What Codex's index and the name index say of a thread."""
+        row = self._codex.rows([thread_id]).get(thread_id)
+        return self._facts(thread_id, row)
+
+    def _facts(self, thread_id: str, row: CodexRow | None) -> Facts:
+        index_name = self._index.names().get(thread_id) or None
+        if row is None:
+            return Facts(name=index_name)
+        if row.history_mode == "paginated":
+            name = row.name or index_name
+        else:
+            # For a legacy thread the title is its name once it differs from the first message (storage.md 1.3).
+            titled = row.title if row.title and row.title != (row.first_user_message or "") else None
+            name = titled or index_name
+        return Facts(
+            indexed=True,
+            name=name,
+            archived=row.archived,
+            current=self._inside(thread_id, row.rollout_path),
+            preview=row.preview or row.first_user_message,
+        )
+
+    def _inside(self, thread_id: str, path: str | None) -> RolloutRef | None:
+        """Codex's own path as a rollout of this home; a path that leads out of it is not followed."""
+        if path is None:
+            return None
+        for home in dict.fromkeys((self.home, os.path.realpath(self.home))):
+            relative = os.path.relpath(os.path.normpath(path), home)
+            if relative.split(os.sep, 1)[0] not in PLACES[:2]:
+                continue
+            for candidate in (relative, f"{relative}.zst"):
+                name = parse_name(os.path.basename(candidate))
+                if (
+                    name is not None
+                    and name.thread_id == thread_id
+                    and self.files.exists(os.path.join(self.home, candidate))
+                ):
+                    archived = candidate.startswith(f"{ARCHIVED}/")
+                    return RolloutRef(name.rollout_id, thread_id, candidate, archived, name.compressed)
+        return None
+
+    def named(self, text: str) -> set[str]:
+        """Ids of threads whose name in Codex's files contains ``text``, case ignored."""
+        wanted = text.casefold()
+        return {key for key, name in self._index.names().items() if wanted in name.casefold()} | self._codex.named(text)
+
+    # Reading
+
+    def path_of(self, ref: RolloutRef) -> str:
+        """The file of a rollout."""
+        return os.path.join(self.home, ref.location)
+
+    def open(self, ref: RolloutRef, cost: Cost) -> Source:
+        """The rollout's decoded bytes.
+
+        Raises:
+            ThreadNotFound: The file is gone.
+        """
+        return self._source(self.path_of(ref), ref.rollout_id, ref.compressed, cost)
+
+    def open_pin(self, pin: Pin, cost: Cost) -> Source:
+        """The bytes that a pin holds."""
+        return self._source(os.path.join(self.home, pin.location), pin.base, pin.compressed, cost)
+
+    def _source(self, path: str, rollout_id: str, compressed: bool, cost: Cost) -> Source:
+        try:
+            if compressed:
+                return ZstdSource(self.files, path, rollout_id, cost, self._tails)
+            return FileSource(self.files, path, rollout_id, cost)
+        except FileNotFoundError as error:
+            raise ThreadNotFound("the rollout's file is gone", rollout=rollout_id, path=path) from error
+        except OSError as error:
+            raise StorageFailure(f"cannot open the rollout: {error.strerror}", rollout=rollout_id, path=path) from error
+
+    # Writing
+
+    def lease(self, thread_id: str) -> FileLease:
+        """Take the right to append to a thread (Codex's lock protocol)."""
+        return self._locks.acquire(thread_id)
+
+    def create(
+        self, thread_id: str, rollout_id: str, lines: bytes, *, durability: Durability, kept: bool
+    ) -> RolloutRef:
+        """Create a rollout with its first records, all or nothing: written aside, flushed, then given its name."""
+        now = self.clock.now_ms()
+        folder = f"{KEPT if kept else SESSIONS}/{day_folder(now)}"
+        location = f"{folder}/{rollout_name(now, thread_id, rollout_id)}"
+        durable = durability == "fsync"
+        try:
+            target = os.path.join(self.home, folder)
+            self.files.make_folders(target, durable=durable)
+            self._write_aside(os.path.join(self.home, location), [lines], durable=durable, clobber=False)
+        except OSError as error:
+            raise StorageFailure(
+                f"the rollout was not created: {error.strerror}", thread=thread_id, rollout=rollout_id, path=location
+            ) from error
+        return RolloutRef(rollout_id, thread_id, location)
+
+    def _write_aside(self, path: str, pieces: Iterable[bytes], *, durable: bool, clobber: bool) -> None:
+        """Write a temporary file in the folder of ``path`` and give it that name."""
+        folder = os.path.dirname(path)
+        aside = os.path.join(folder, f".threadkeep-{self.ids.new()}.tmp")
+        fd = self.files.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            try:
+                for piece in pieces:
+                    self.files.write_all(fd, piece)
+                if durable:
+                    self.files.fsync(fd)
+            finally:
+                self.files.close(fd)
+            if clobber:
+                self.files.rename(aside, path)
+            else:
+                self._name_without_clobber(aside, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self.files.unlink(aside)
+            raise
+        if durable:
+            self.files.sync_folder(folder)
+
+    def _name_without_clobber(self, aside: str, path: str) -> None:
+        try:
+            self.files.link(aside, path)
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
+                raise
+            if self.files.exists(path):  # a file system without links: ids are unique, so nobody else wants the name
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from None
+            self.files.rename(aside, path)
+            return
+        self.files.unlink(aside)
+
+    def appender(self, ref: RolloutRef, lease: FileLease, cost: Cost, *, durability: Durability) -> FileAppender:
+        """Open a rollout to append to it; a compressed one is unpacked first (``storage.md`` 1.2)."""
+        if ref.compressed:
+            ref = self.unpack(ref)
+        return FileAppender(self.files, self.path_of(ref), ref.rollout_id, lease, cost, durable=durability == "fsync")
+
+    def unpack(self, ref: RolloutRef) -> RolloutRef:
+        """Put the plain file in the place of a compressed one, with the same time."""
+        path = self.path_of(ref)
+        plain = path.removesuffix(".zst")
+        try:
+            fd = self.files.open(path, os.O_RDONLY)
+            try:
+                facts = self.files.fstat(fd)
+                if not self.files.exists(plain):
+                    self._write_aside(plain, decode_stream(self.files, fd, path), durable=True, clobber=False)
+                    self.files.utime(plain, (facts.st_atime_ns, facts.st_mtime_ns))
+            finally:
+                self.files.close(fd)
+            self.files.unlink(path)
+            self.files.sync_folder(os.path.dirname(path))
+        except OSError as error:
+            raise StorageFailure(
+                f"cannot unpack the compressed rollout: {error.strerror}", rollout=ref.rollout_id, path=path
+            ) from error
+        return RolloutRef(ref.rollout_id, ref.thread_id, ref.location.removesuffix(".zst"), ref.archived)
+
+    def flush(self, ref: RolloutRef) -> None:
+        """Flush a rollout and its folder, whoever wrote it: Codex never does."""
+        path = self.path_of(ref)
+        try:
+            fd = self.files.open(path, os.O_RDONLY)
+            try:
+                self.files.fsync(fd)
+            finally:
+                self.files.close(fd)
+            self.files.sync_folder(os.path.dirname(path))
+        except OSError as error:
+            raise StorageFailure(
+                f"cannot flush the rollout: {error.strerror}", rollout=ref.rollout_id, path=path
+            ) from error
+
+    def move(self, ref: RolloutRef, lease: FileLease, *, archived: bool) -> RolloutRef:
+        """Move a rollout to the archive (flat), or back to the folder of the date in its name."""
+        lease.check()
+        file = os.path.basename(ref.location)
+        name = parse_name(file)
+        assert name is not None, "a rollout that was found has a name that parses"
+        folder = ARCHIVED if archived else f"{SESSIONS}/{name.stamp[:10].replace('-', '/')}"
+        location = f"{folder}/{file}"
+        source, target = self.path_of(ref), os.path.join(self.home, location)
+        try:
+            self.files.make_folders(os.path.dirname(target), durable=True)
+            if self.files.exists(target):
+                raise Conflict("a rollout of that name is there already", rollout=ref.rollout_id, path=target)
+            self.files.rename(source, target)
+            self.files.sync_folder(os.path.dirname(target))
+            self.files.sync_folder(os.path.dirname(source))
+        except OSError as error:
+            raise StorageFailure(
+                f"the rollout was not moved: {error.strerror}", rollout=ref.rollout_id, path=source
+            ) from error
+        return RolloutRef(ref.rollout_id, ref.thread_id, location, archived, ref.compressed)
+
+    def remove(self, ref: RolloutRef, lease: FileLease) -> None:
+        """Remove a rollout's file, in both its forms."""
+        lease.check()
+        path = self.path_of(ref)
+        try:
+            for form in (path, path.removesuffix(".zst") if ref.compressed else f"{path}.zst"):
+                with contextlib.suppress(FileNotFoundError):
+                    self.files.unlink(form)
+            self.files.sync_folder(os.path.dirname(path))
+        except OSError as error:
+            raise StorageFailure(
+                f"the rollout was not removed: {error.strerror}", rollout=ref.rollout_id, path=path
+            ) from error
+        self.catalog.forget(ref.rollout_id)
+
+    def replace(self, ref: RolloutRef, pieces: Iterable[bytes], lease: FileLease) -> RolloutRef:
+        """Put new bytes in the place of a rollout by rename; the result is a plain file."""
+        lease.check()
+        plain = RolloutRef(ref.rollout_id, ref.thread_id, ref.location.removesuffix(".zst"), ref.archived)
+        path = self.path_of(plain)
+        try:
+            self._write_aside(path, pieces, durable=True, clobber=True)
+            if ref.compressed:
+                self.files.unlink(self.path_of(ref))
+                self.files.sync_folder(os.path.dirname(path))
+        except OSError as error:
+            raise StorageFailure(
+                f"the rollout was not replaced: {error.strerror}", rollout=ref.rollout_id, path=path
+            ) from error
+        self.catalog.forget(ref.rollout_id)
+        return plain
+
+    # What threadkeep remembers
+
+    def marks(self, thread_id: str) -> Marks:
+        """What threadkeep remembers of a thread."""
+        return self._marks.get(thread_id)
+
+    def marked(self) -> dict[str, Marks]:
+        """Every thread that threadkeep remembers something of."""
+        return self._marks.all()
+
+    def set_marks(self, thread_id: str, marks: Marks) -> None:
+        """Remember it, durably."""
+        self._marks.put(utc(self.clock.now_ms()), thread_id, marks)
+
+    def set_name(self, thread_id: str, name: str) -> None:
+        """Set a thread's name where Codex looks for it; for threads that Codex has not indexed."""
+        try:
+            self.files.make_folders(self.home, durable=True)
+            self._index.append(thread_id, name, utc(self.clock.now_ms()))
+        except OSError as error:
+            raise StorageFailure(
+                f"the name was not set: {error.strerror}", thread=thread_id, path=self._index.path
+            ) from error
+
+    def anchored(self, child: str) -> Boundary | None:
+        """The boundary that took the place of the one in a child's first record."""
+        return self._marks.anchor(child)
+
+    def set_anchor(self, child: str, boundary: Boundary) -> None:
+        """Remember it, durably."""
+        self._marks.put_anchor(utc(self.clock.now_ms()), child, boundary)
+
+    def pin(self, child: str, ref: RolloutRef, end: int, digest: str) -> bool:
+        """Give the base's file a second name for a child; False where the file system has no links across."""
+        form = ".jsonl.zst" if ref.compressed else ".jsonl"
+        name = f"{child}.{ref.rollout_id}.{end}.{digest}{form}"
+        try:
+            self.files.make_folders(self._pins, durable=True)
+            with contextlib.suppress(FileExistsError):
+                self.files.link(self.path_of(ref), os.path.join(self._pins, name))
+            self.files.sync_folder(self._pins)
+        except OSError:
+            return False
+        return True
+
+    def pins(self) -> Iterator[Pin]:
+        """Every pin."""
+        with contextlib.suppress(FileNotFoundError):
+            for entry in self.files.scandir(self._pins):
+                pin = _parse_pin(entry.name)
+                if pin is not None:
+                    yield pin
+
+    def pins_of(self, base: str) -> list[Pin]:
+        """The pins that hold bytes of a rollout."""
+        return sorted((pin for pin in self.pins() if pin.base == base), key=lambda pin: pin.location)
+
+    def unpin(self, pin: Pin) -> None:
+        """Remove a pin."""
+        with contextlib.suppress(FileNotFoundError):
+            self.files.unlink(os.path.join(self.home, pin.location))
+            self.files.sync_folder(self._pins)
+
+    def close(self) -> None:
+        """Close the catalog."""
+        if self._catalog is not None:
+            self._catalog.close()
+            self._catalog = None
+            self._names_index = None
+
+    def _gone(self, ref: RolloutRef, error: OSError) -> ThreadNotFound:
+        return ThreadNotFound(
+            f"the rollout's file is gone: {error.strerror}",
+            thread=ref.thread_id,
+            rollout=ref.rollout_id,
+            path=self.path_of(ref),
+        )
+
+
+def _parse_pin(name: str) -> Pin | None:
+    compressed = name.endswith(".jsonl.zst")
+    stem = name.removesuffix(".zst").removesuffix(".jsonl")
+    parts = stem.split(".")
+    if len(parts) != _PIN_PARTS or not name.endswith((".jsonl", ".jsonl.zst")):
+        return None
+    child, base, end, digest = parts
+    if not (is_id(child) and is_id(base) and end.isdecimal()):
+        return None
+    return Pin(child, base, int(end), digest, f"{OWN_FOLDER}/pins/{name}", compressed)

@@ -1,0 +1,256 @@
+"""What Codex's own files say of a thread: read, never written.
+
+``state_5.sqlite`` holds a row for each thread that Codex has indexed (``storage.md`` 6), ``session_index.jsonl`` the
+names that were set. How the database is opened without changing a byte of Codex's files was tried on 0.169.0: with a
+WAL and its index present, read-only with a read-only index; with neither, immutable, and checked again afterwards;
+anything between is a passing state and is looked at again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import tempfile
+import time
+import urllib.parse
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from threadkeep.backends.local._files import Files
+
+__all__ = ["CODEX_SIGNS", "CodexIndex", "CodexRow", "NameIndex"]
+
+STATE_FILE: Final = "state_5.sqlite"
+INDEX_FILE: Final = "session_index.jsonl"
+
+CODEX_SIGNS: Final = (STATE_FILE, "config.toml", "auth.json", "installation_id", "history.jsonl")
+"""Files that show that Codex uses a home."""
+
+_WANTED: Final = ("rollout_path", "archived", "name", "title", "first_user_message", "history_mode", "preview")
+_TRIES: Final = 5
+_PAUSE_SECONDS: Final = 0.02
+_BATCH: Final = 500
+_INDEX_LIMIT: Final = 256 * 1024 * 1024
+
+T = TypeVar("T")
+
+Signature = tuple[tuple[int, int, int] | None, ...]
+
+
+class CodexRow(msgspec.Struct, frozen=True):
+    """One row of Codex's ``threads`` table, as far as threadkeep reads it; columns that are not there are None."""
+
+    id: str
+    rollout_path: str | None = None
+    archived: bool = False
+    name: str | None = None
+    title: str | None = None
+    first_user_message: str | None = None
+    history_mode: str | None = None
+    preview: str | None = None
+
+
+class CodexIndex:
+    """Codex's thread rows. Rows once read are kept until the database changes."""
+
+    def __init__(self, files: Files, home: str) -> None:
+        self._files = files
+        self._path = os.path.join(_sqlite_home(home), STATE_FILE)
+        self._signature: Signature | None = None
+        self._rows: dict[str, CodexRow | None] = {}
+        self.trouble: str | None = None
+
+    @property
+    def present(self) -> bool:
+        """Whether there is a database."""
+        return self._files.exists(self._path)
+
+    def rows(self, thread_ids: Sequence[str]) -> dict[str, CodexRow]:
+        """The rows of these threads, without those that have none.
+
+        A database that cannot be read counts as absent, and `trouble` says why.
+        """
+        signature = self._signed()
+        if signature[0] is None:
+            self.trouble = None
+            return {}
+        if signature != self._signature:
+            self._rows = {}
+        missing = [thread_id for thread_id in thread_ids if thread_id not in self._rows]
+        if missing:
+            found = self._query(lambda db: _select(db, missing))
+            if found is None:
+                return {}
+            for thread_id in missing:
+                self._rows[thread_id] = found.get(thread_id)
+            self._signature = signature
+        return {key: row for key in thread_ids if (row := self._rows.get(key)) is not None}
+
+    def named(self, text: str) -> set[str]:
+        """Ids of the threads whose name or title contains ``text``, case ignored (ASCII)."""
+
+        def work(db: sqlite3.Connection) -> set[str]:
+            columns = _columns(db)
+            tests = [f"instr(lower({column}), lower(?1)) > 0" for column in ("name", "title") if column in columns]
+            if not tests:
+                return set()
+            return {row[0] for row in db.execute(f"SELECT id FROM threads WHERE {' OR '.join(tests)}", (text,))}  # noqa: S608
+
+        return self._query(work) or set()
+
+    def _signed(self) -> Signature:
+        return tuple(self._facts(self._path + suffix) for suffix in ("", "-wal"))
+
+    def _facts(self, path: str) -> tuple[int, int, int] | None:
+        try:
+            facts = self._files.stat(path)
+        except OSError:
+            return None
+        return facts.st_ino, facts.st_size, facts.st_mtime_ns
+
+    def _query(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        self.trouble = None
+        if not self.present:
+            return None
+        problem = "it kept changing while it was read"
+        for _ in range(_TRIES):
+            wal, shm = (self._files.exists(self._path + suffix) for suffix in ("-wal", "-shm"))
+            if wal != shm:
+                time.sleep(_PAUSE_SECONDS)
+                continue
+            before = self._signed()
+            try:
+                result = self._run(work, "mode=ro&readonly_shm=1" if wal else "mode=ro&immutable=1")
+            except sqlite3.Error as error:
+                problem = str(error)
+                time.sleep(_PAUSE_SECONDS)
+                continue
+            if wal or before == self._signed():
+                return result
+        try:
+            return self._query_copy(work)
+        except (sqlite3.Error, OSError) as error:
+            self.trouble = (
+                f"{self._path} cannot be read ({problem}; {error}): names and states set through Codex may be missing"
+            )
+            return None
+
+    def _run(self, work: Callable[[sqlite3.Connection], T], mode: str, path: str | None = None) -> T:
+        uri = f"file:{urllib.parse.quote(path or self._path)}?{mode}"
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=2)) as db:
+            return work(db)
+
+    def _query_copy(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """As the last resort, ask a private copy of the database and its WAL."""
+        with tempfile.TemporaryDirectory(prefix="threadkeep-") as folder:
+            copy = os.path.join(folder, STATE_FILE)
+            for _ in range(_TRIES):
+                before = self._signed()
+                shutil.copyfile(self._path, copy)
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.copyfile(self._path + "-wal", copy + "-wal")
+                if before == self._signed():
+                    return self._run(work, "mode=rw", copy)
+            raise sqlite3.OperationalError("it changed while it was copied")
+
+
+def _columns(db: sqlite3.Connection) -> set[str]:
+    return {row[1] for row in db.execute("PRAGMA table_info(threads)")}
+
+
+def _select(db: sqlite3.Connection, thread_ids: Sequence[str]) -> dict[str, CodexRow]:
+    columns = [column for column in _WANTED if column in _columns(db)]
+    found: dict[str, CodexRow] = {}
+    for start in range(0, len(thread_ids), _BATCH):
+        batch = thread_ids[start : start + _BATCH]
+        query = f"SELECT id, {', '.join(columns)} FROM threads WHERE id IN ({','.join('?' * len(batch))})"  # noqa: S608
+        for row in db.execute(query, batch):
+            values: dict[str, Any] = dict(zip(("id", *columns), row, strict=True))
+            values["archived"] = bool(values.get("archived"))
+            found[row[0]] = CodexRow(
+                **{key: value if key == "archived" else _text(value) for key, value in values.items()}
+            )
+    return found
+
+
+def _text(value: Any) -> Any:
+    return value if isinstance(value, str) else None
+
+
+def _sqlite_home(home: str) -> str:
+    """Where Codex keeps its databases: ``CODEX_SQLITE_HOME``, else ``sqlite_home`` of the home's configuration."""
+    override = os.environ.get("CODEX_SQLITE_HOME") if os.environ.get("CODEX_HOME") == home else None
+    if override:
+        return override
+    config = os.path.join(home, "config.toml")
+    with contextlib.suppress(OSError, UnicodeDecodeError, ValueError):
+        with open(config, encoding="utf-8") as file:
+            text = file.read(1 << 20)
+        if "sqlite_home" in text:
+            import tomllib
+
+            stated = tomllib.loads(text).get("sqlite_home")
+            if isinstance(stated, str) and stated:
+                return os.path.join(home, os.path.expanduser(stated))
+    return home
+
+
+class _Line(msgspec.Struct):
+    id: str
+    thread_name: str
+    updated_at: str
+
+
+class NameIndex:
+    """``session_index.jsonl``: the names that were set, the last line of a thread wins (``storage.md`` 1.3)."""
+
+    def __init__(self, files: Files, home: str) -> None:
+        self._files = files
+        self.path = os.path.join(home, INDEX_FILE)
+        self._signature: tuple[int, int, int] | None = None
+        self._names: dict[str, str] = {}
+
+    def names(self) -> dict[str, str]:
+        """Thread ids and their names; a cleared name is empty. Lines that cannot be read are skipped."""
+        try:
+            facts = self._files.stat(self.path)
+        except OSError:
+            self._signature, self._names = None, {}
+            return self._names
+        signature = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
+        if signature != self._signature:
+            names: dict[str, str] = {}
+            decode = msgspec.json.Decoder(_Line).decode
+            for line in self._files.read_file(self.path, _INDEX_LIMIT).split(b"\n"):
+                with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+                    entry = decode(line)
+                    names[entry.id] = entry.thread_name
+            self._signature, self._names = signature, names
+        return self._names
+
+    def append(self, thread_id: str, name: str, updated_at: str) -> None:
+        """Set a name the way Codex does: one line, under the index's own lock, flushed."""
+        line = msgspec.json.encode({"id": thread_id, "thread_name": name, "updated_at": updated_at}) + b"\n"
+        lock = self._files.open(self.path + ".lock", os.O_RDWR | os.O_CREAT)
+        try:
+            deadline = time.monotonic() + 5
+            while not self._files.flock(lock, exclusive=True):
+                if time.monotonic() > deadline:
+                    raise OSError(11, "the name index is locked by another process", self.path)
+                time.sleep(_PAUSE_SECONDS)
+            fd = self._files.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+            try:
+                size = self._files.fstat(fd).st_size
+                torn = size > 0 and self._files.pread(fd, 1, size - 1) != b"\n"
+                self._files.write_all(fd, b"\n" + line if torn else line)
+                self._files.fsync(fd)
+            finally:
+                self._files.close(fd)
+        finally:
+            self._files.close(lock)

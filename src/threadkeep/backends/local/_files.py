@@ -1,0 +1,161 @@
+"""Every call that threadkeep makes to the file system, in one object that a test can replace.
+
+What the calls promise is the operating system's; what threadkeep makes of them (order, flushes, atomic replacement)
+stands in the modules that use them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["DIR_MODE", "FILE_MODE", "Files"]
+
+FILE_MODE: Final = 0o600
+DIR_MODE: Final = 0o700
+
+_FULLFSYNC: Final[int | None] = getattr(fcntl, "F_FULLFSYNC", None)
+
+
+class Files:
+    """The file system, as far as threadkeep uses it. Paths are ``str``; errors are the system's `OSError`."""
+
+    def open(self, path: str, flags: int, mode: int = FILE_MODE) -> int:
+        """Open a descriptor that no child program inherits."""
+        return os.open(path, flags | os.O_CLOEXEC, mode)
+
+    def close(self, fd: int) -> None:
+        """Close a descriptor."""
+        os.close(fd)
+
+    def write(self, fd: int, data: bytes | memoryview) -> int:
+        """One ``write(2)``; how many bytes it took."""
+        return os.write(fd, data)
+
+    def pread(self, fd: int, size: int, offset: int) -> bytes:
+        """Read at most ``size`` bytes at ``offset``."""
+        return os.pread(fd, size, offset)
+
+    def fsync(self, fd: int) -> None:
+        """Flush a file or a folder to the disk itself (``F_FULLFSYNC`` where the system has it)."""
+        if _FULLFSYNC is not None and sys.platform == "darwin":
+            fcntl.fcntl(fd, _FULLFSYNC)
+        else:
+            os.fsync(fd)
+
+    def drop_cache(self, fd: int) -> None:
+        """Ask the system to forget its cached pages of a file, so that the next read sees the disk."""
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def stat(self, path: str) -> os.stat_result:
+        """Facts of the file that a path leads to."""
+        return os.stat(path)
+
+    def fstat(self, fd: int) -> os.stat_result:
+        """Facts of an open file."""
+        return os.fstat(fd)
+
+    def utime(self, path: str, ns: tuple[int, int]) -> None:
+        """Set access and modification time, in nanoseconds."""
+        os.utime(path, ns=ns)
+
+    def link(self, source: str, target: str) -> None:
+        """Give a file a second name; fails when the name is taken."""
+        os.link(source, target)
+
+    def rename(self, source: str, target: str) -> None:
+        """Move a file, replacing what has the new name."""
+        os.rename(source, target)
+
+    def unlink(self, path: str) -> None:
+        """Remove a name of a file."""
+        os.unlink(path)
+
+    def mkdir(self, path: str, mode: int = DIR_MODE) -> None:
+        """Make one folder."""
+        os.mkdir(path, mode)
+
+    def rmdir(self, path: str) -> None:
+        """Remove an empty folder."""
+        os.rmdir(path)
+
+    def scandir(self, path: str) -> Iterator[os.DirEntry[str]]:
+        """The entries of a folder, in no particular order; the folder is closed at the end."""
+        with os.scandir(path) as entries:
+            yield from entries
+
+    def flock(self, fd: int, *, exclusive: bool) -> bool:
+        """Try to lock an open file without waiting; whether the lock was had."""
+        try:
+            fcntl.flock(fd, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    # What follows is made of the calls above.
+
+    def exists(self, path: str) -> bool:
+        """Whether a path leads to something."""
+        try:
+            self.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
+
+    def write_all(self, fd: int, data: bytes) -> None:
+        """Write all of ``data``: one call, and further ones only where the system took less than it was given."""
+        view = memoryview(data)
+        while view:
+            taken = self.write(fd, view)
+            view = view[taken:]
+
+    def sync_folder(self, path: str) -> None:
+        """Flush a folder, so that the names in it survive a power cut."""
+        fd = self.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self.fsync(fd)
+        finally:
+            self.close(fd)
+
+    def make_folders(self, path: str, *, durable: bool) -> None:
+        """Make a folder and what is missing above it; with ``durable``, flush each folder that got a new name."""
+        missing: list[str] = []
+        while not self.exists(path):
+            missing.append(path)
+            path = os.path.dirname(path)
+        for folder in reversed(missing):
+            try:
+                self.mkdir(folder)
+            except FileExistsError:
+                continue  # another process was quicker
+            if durable:
+                self.sync_folder(os.path.dirname(folder))
+
+    def read_file(self, path: str, limit: int) -> bytes:
+        """The whole of a small file.
+
+        Raises:
+            OSError: It cannot be read, or holds more than ``limit`` bytes.
+        """
+        fd = self.open(path, os.O_RDONLY)
+        try:
+            size = self.fstat(fd).st_size
+            if size > limit:
+                raise OSError(27, f"the file holds {size} bytes, more than the bound of {limit}", path)
+            parts: list[bytes] = []
+            offset = 0
+            while offset <= limit:
+                data = self.pread(fd, 1 << 20, offset)
+                if not data:
+                    break
+                parts.append(data)
+                offset += len(data)
+            return b"".join(parts)
+        finally:
+            self.close(fd)

@@ -1,0 +1,122 @@
+"""What threadkeep itself remembers: marks of threads and anchors of children, in one append-only file.
+
+One JSON line a change, the last line of a key wins, flushed before it counts. Unlike the catalog this cannot be
+derived again, so it is never rewritten but by appending.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from threadkeep.backends._protocol import Marks
+from threadkeep.errors import StorageFailure
+from threadkeep.records import Boundary
+
+if TYPE_CHECKING:
+    from threadkeep.backends.local._files import Files
+
+__all__ = ["MarksFile"]
+
+_LIMIT: Final = 256 * 1024 * 1024
+
+
+class _Line(msgspec.Struct, omit_defaults=True):
+    at: str
+    thread: str | None = None
+    marks: Marks | None = None
+    child: str | None = None
+    anchor: Boundary | None = None
+
+
+class MarksFile:
+    """``threadkeep/marks.jsonl``."""
+
+    def __init__(self, files: Files, folder: str) -> None:
+        self._files = files
+        self._folder = folder
+        self.path = os.path.join(folder, "marks.jsonl")
+        self._lock = threading.Lock()
+        self._signature: tuple[int, int, int] | None = None
+        self._marks: dict[str, Marks] = {}
+        self._anchors: dict[str, Boundary] = {}
+
+    def _load(self) -> None:
+        try:
+            facts = self._files.stat(self.path)
+        except FileNotFoundError:
+            self._signature, self._marks, self._anchors = None, {}, {}
+            return
+        signature = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
+        if signature == self._signature:
+            return
+        marks: dict[str, Marks] = {}
+        anchors: dict[str, Boundary] = {}
+        decode = msgspec.json.Decoder(_Line).decode
+        for raw in self._files.read_file(self.path, _LIMIT).split(b"\n"):
+            with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+                line = decode(raw)
+                if line.thread is not None and line.marks is not None:
+                    marks[line.thread] = line.marks
+                if line.child is not None and line.anchor is not None:
+                    anchors[line.child] = line.anchor
+        self._signature, self._marks, self._anchors = signature, marks, anchors
+
+    def all(self) -> dict[str, Marks]:
+        """Every thread that has marks."""
+        with self._lock:
+            self._load()
+            return dict(self._marks)
+
+    def get(self, thread_id: str) -> Marks:
+        """The marks of one thread; empty ones where it has none."""
+        with self._lock:
+            self._load()
+            return self._marks.get(thread_id) or Marks()
+
+    def anchor(self, child: str) -> Boundary | None:
+        """The boundary that replaced the one in a child's first record."""
+        with self._lock:
+            self._load()
+            return self._anchors.get(child)
+
+    def put(self, at: str, thread_id: str, marks: Marks) -> None:
+        """Remember the marks of a thread."""
+        self._append(_Line(at, thread=thread_id, marks=marks))
+
+    def put_anchor(self, at: str, child: str, anchor: Boundary) -> None:
+        """Remember the anchor of a child."""
+        self._append(_Line(at, child=child, anchor=anchor))
+
+    def _append(self, line: _Line) -> None:
+        data = msgspec.json.encode(line) + b"\n"
+        with self._lock:
+            try:
+                self._files.make_folders(self._folder, durable=True)
+                new = not self._files.exists(self.path)
+                fd = self._files.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+                try:
+                    self._wait_for(fd)
+                    size = self._files.fstat(fd).st_size
+                    torn = size > 0 and self._files.pread(fd, 1, size - 1) != b"\n"
+                    self._files.write_all(fd, b"\n" + data if torn else data)
+                    self._files.fsync(fd)
+                finally:
+                    self._files.close(fd)
+                if new:
+                    self._files.sync_folder(self._folder)
+            except OSError as error:
+                raise StorageFailure(f"cannot remember the change: {error.strerror}", path=self.path) from error
+            self._signature = None
+
+    def _wait_for(self, fd: int) -> None:
+        deadline = time.monotonic() + 5
+        while not self._files.flock(fd, exclusive=True):
+            if time.monotonic() > deadline:
+                raise OSError(11, "another process holds threadkeep's marks", self.path)
+            time.sleep(0.005)

@@ -1,0 +1,1 @@
+"""The faces that measure: generated threads, and what the store takes on them."""

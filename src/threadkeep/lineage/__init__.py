@@ -1,0 +1,27 @@
+"""Lineages: the chain of segments from the current rollout back to its root, and the boundaries between them.
+
+Layer 3. Knows records. Ancestors come from a `Library`, which a store makes out of its backend.
+"""
+
+from threadkeep.lineage._boundary import (
+    DIGEST_WINDOW,
+    UNRESOLVABLE_OFFSET,
+    boundary_digest,
+    check_boundary,
+    next_ordinal,
+    snapshot_end,
+)
+from threadkeep.lineage._lineage import MAX_DEPTH, Library, Lineage, Segment
+
+__all__ = [
+    "DIGEST_WINDOW",
+    "MAX_DEPTH",
+    "UNRESOLVABLE_OFFSET",
+    "Library",
+    "Lineage",
+    "Segment",
+    "boundary_digest",
+    "check_boundary",
+    "next_ordinal",
+    "snapshot_end",
+]

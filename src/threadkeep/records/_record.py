@@ -1,0 +1,260 @@
+"""One record: classified by its first bytes, decoded only when somebody asks.
+
+Codex writes the keys of an envelope in a fixed order (``storage.md`` 2.1), so one regular expression over the first
+bytes tells type and payload type. Lines in any other order, and lines from before the envelope existed, are decoded
+to be classified; the result is the same, only slower. A line that is not UTF-8 or not JSON is no record.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["EMPTY_RAW", "Record", "decode_strict", "is_utf8", "record_of", "records_of"]
+
+T = TypeVar("T")
+
+EMPTY_RAW: Final = msgspec.Raw(b"")
+"""Stands for an absent value where a `msgspec.Raw` is expected."""
+
+_HEAD: Final = re.compile(
+    rb'\{"timestamp":"([^"\\]{20,35})",(?:"ordinal":([0-9]{1,19}),)?"type":"([a-z_]{1,64})",'
+    rb'"payload":\{(?:"type":"([A-Za-z_]{1,64})")?'
+)
+_BOM: Final = b"\xef\xbb\xbf"
+_UTF8_CHUNK: Final = 1 << 20
+
+# Types whose payload names a type of its own that matters to replay.
+_WITH_SUBTYPE: Final = frozenset({"event_msg", "response_item", "realtime_item", "retained_context"})
+
+_NAMES: Final[dict[bytes, str]] = {}
+"""Interned names of record and payload types; bounded, since names come from outside."""
+_MOST_NAMES: Final = 1024
+
+
+class _Envelope(msgspec.Struct):
+    type: str
+    payload: msgspec.Raw
+    timestamp: str = ""
+    ordinal: int | None = None
+    metadata: msgspec.Raw = EMPTY_RAW
+
+
+class _Typed(msgspec.Struct, Generic[T]):
+    payload: T
+
+
+class _Kinded(msgspec.Struct):
+    type: str = ""
+
+
+_decode_envelope: Final = msgspec.json.Decoder(_Envelope).decode
+_decode_kinded: Final = msgspec.json.Decoder(_Kinded).decode
+_typed_decoders: Final[dict[type, msgspec.json.Decoder[Any]]] = {}
+_bare_decoders: Final[dict[type, msgspec.json.Decoder[Any]]] = {}
+
+
+class Record:
+    """One line of a rollout.
+
+    Attributes:
+        offset: Decoded byte offset of the line's first byte: with the rollout's id, the record's position.
+        line: The line's bytes, without the newline.
+        kind: The record's type, such as ``event_msg``; ``session_meta`` and ``response_item`` also for lines from
+            before the envelope. Empty for a line that cannot be understood.
+        subtype: The payload's own type (``task_started``, ``message``), where it names one; else empty.
+        timestamp: The write time as it stands in the record; empty where there is none.
+        ordinal: The record's ordinal; None in legacy rollouts.
+        bare: Whether the line is from before the envelope, so that the line itself is the payload.
+    """
+
+    __slots__ = ("_envelope", "bare", "kind", "line", "offset", "ordinal", "subtype", "timestamp")
+
+    def __init__(
+        self,
+        offset: int,
+        line: bytes,
+        kind: str,
+        subtype: str,
+        timestamp: str,
+        ordinal: int | None,
+        *,
+        bare: bool = False,
+    ) -> None:
+        self.offset = offset
+        self.line = line
+        self.kind = kind
+        self.subtype = subtype
+        self.timestamp = timestamp
+        self.ordinal = ordinal
+        self.bare = bare
+        self._envelope: _Envelope | None = None
+
+    def __repr__(self) -> str:
+        name = f"{self.kind}/{self.subtype}" if self.subtype else self.kind or "not a record"
+        return f"<Record {name} at {self.offset}, {len(self.line)} bytes>"
+
+    @property
+    def end(self) -> int:
+        """The offset just after the line and its newline."""
+        return self.offset + len(self.line) + 1
+
+    def view(self, shape: type[T]) -> T | None:
+        """The payload as a ``shape``; None when the line is damaged or the payload does not fit (it does not count).
+
+        Raises nothing: a record that fails its schema is skipped by every reader (``storage.md`` 2.1, 7.3).
+        """
+        try:
+            if not is_utf8(self.line):
+                return None
+            if self.bare:
+                bare = _bare_decoders.get(shape) or _bare_decoders.setdefault(shape, msgspec.json.Decoder(shape))
+                return bare.decode(_without_bom(self.line))  # type: ignore[no-any-return]
+            typed = _typed_decoders.get(shape) or _typed_decoders.setdefault(
+                shape,
+                msgspec.json.Decoder(_Typed[shape]),  # type: ignore[valid-type]
+            )
+            return typed.decode(_without_bom(self.line)).payload  # type: ignore[no-any-return]
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            return None
+
+    @property
+    def payload(self) -> msgspec.Raw | None:
+        """The payload as the bytes that it is; None for a damaged line. The raw value keeps the line alive."""
+        if self.bare:
+            return msgspec.Raw(_without_bom(self.line)) if self.intact else None
+        envelope = self._decoded()
+        return envelope.payload if envelope is not None else None
+
+    @property
+    def metadata(self) -> msgspec.Raw:
+        """The harness metadata beside a response item, as bytes; empty where there is none."""
+        if self.bare:
+            return EMPTY_RAW
+        envelope = self._decoded()
+        return envelope.metadata if envelope is not None else EMPTY_RAW
+
+    @property
+    def intact(self) -> bool:
+        """Whether the whole line is well-formed: UTF-8 and JSON with an envelope (or a known shape from before it)."""
+        if self.bare:
+            return decode_strict(_without_bom(self.line)) is not None
+        return self._decoded() is not None
+
+    def _decoded(self) -> _Envelope | None:
+        if self._envelope is None and self.kind:
+            try:
+                if is_utf8(self.line):
+                    self._envelope = _decode_envelope(_without_bom(self.line))
+            except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+                self._envelope = None
+        return self._envelope
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether ``data`` is valid UTF-8; long lines are checked in pieces, so that no second copy of them is made."""
+    if data.isascii():
+        return True
+    try:
+        if len(data) <= _UTF8_CHUNK:
+            data.decode()
+        else:
+            import codecs
+
+            decoder = codecs.getincrementaldecoder("utf-8")()
+            view = memoryview(data)
+            for start in range(0, len(data), _UTF8_CHUNK):
+                decoder.decode(view[start : start + _UTF8_CHUNK])
+            decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def decode_strict(line: bytes) -> Any:
+    """``line`` as JSON values; None when it is not UTF-8, not JSON, or nested too deeply to be read."""
+    try:
+        return msgspec.json.decode(line) if is_utf8(line) else None
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return None
+
+
+def _without_bom(line: bytes) -> bytes:
+    return line[3:] if line.startswith(_BOM) else line
+
+
+def _name(raw: bytes) -> str:
+    known = _NAMES.get(raw)
+    if known is None:
+        known = raw.decode("ascii")
+        if len(_NAMES) < _MOST_NAMES:
+            _NAMES[raw] = known
+    return known
+
+
+def record_of(offset: int, line: bytes) -> Record:
+    """The record that ``line`` is; one with an empty ``kind`` when the line cannot be understood.
+
+    A head that looks right says nothing about the rest of the line: what matters is decoded before it counts.
+    """
+    head = _HEAD.match(line)
+    if head is not None:
+        timestamp, ordinal, kind, subtype = head.groups()
+        name = _name(kind)
+        return Record(
+            offset,
+            line,
+            name,
+            _name(subtype) if subtype is not None and name in _WITH_SUBTYPE else "",
+            timestamp.decode("ascii", "replace"),
+            int(ordinal) if ordinal is not None else None,
+        )
+    return _classify_slowly(offset, line)
+
+
+def _classify_slowly(offset: int, line: bytes) -> Record:
+    damaged = Record(offset, line, "", "", "", None)
+    if not is_utf8(line):
+        return damaged
+    text = _without_bom(line)
+    try:
+        envelope = _decode_envelope(text)
+    except (msgspec.MsgspecError, RecursionError):
+        return _classify_bare(offset, line, text)
+    subtype = ""
+    if envelope.type in _WITH_SUBTYPE:
+        try:
+            subtype = _decode_kinded(envelope.payload).type
+        except (msgspec.MsgspecError, RecursionError):
+            subtype = ""
+    record = Record(offset, line, envelope.type, subtype, envelope.timestamp, envelope.ordinal)
+    record._envelope = envelope  # noqa: SLF001 - decoded once is enough
+    return record
+
+
+def _classify_bare(offset: int, line: bytes, text: bytes) -> Record:
+    """Lines from before the envelope (Codex of mid-2025, ``storage.md`` 2.1 "before the envelope")."""
+    value = decode_strict(text)
+    if not isinstance(value, dict) or "payload" in value:
+        return Record(offset, line, "", "", "", None)
+    if isinstance(value.get("record_type"), str):
+        return Record(offset, line, "state", value["record_type"], "", None, bare=True)
+    kind = value.get("type")
+    if isinstance(kind, str):
+        return Record(offset, line, "response_item", kind, "", None, bare=True)
+    if isinstance(value.get("id"), str) and isinstance(value.get("timestamp"), str):
+        return Record(offset, line, "session_meta", "", value["timestamp"], None, bare=True)
+    return Record(offset, line, "", "", "", None)
+
+
+def records_of(lines: Iterable[tuple[int, bytes | None]]) -> Iterator[Record]:
+    """The records among ``lines``; blank lines and lines above the size bound are left out."""
+    for offset, line in lines:
+        if line is None or not line or line.isspace():
+            continue
+        yield record_of(offset, line)
