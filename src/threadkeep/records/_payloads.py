@@ -7,7 +7,7 @@ Optional parts that only pass through are `msgspec.Raw`, empty where absent.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any
 
 import msgspec
 
@@ -18,9 +18,9 @@ __all__ = [
     "Compacted",
     "GitInfo",
     "HistoryBase",
+    "InterAgentCommunication",
     "ItemCompleted",
     "ItemCompletedHead",
-    "Reanchored",
     "ResumeMetadata",
     "RolledBack",
     "SessionMeta",
@@ -39,9 +39,15 @@ __all__ = [
 ]
 
 
+Unsigned = Annotated[int, msgspec.Meta(ge=0)]
+Unsigned32 = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+AgentPath = Annotated[str, msgspec.Meta(pattern=r"^(/morpheus|/root(/(?!root(/|$))[a-z0-9_]+)*)$")]
+AbsolutePath = Annotated[str, msgspec.Meta(pattern="^/")]
+
+
 def present(raw: msgspec.Raw) -> bool:
     """Whether an optional raw part is there and not ``null``."""
-    return len(raw) > 0 and bytes(raw) != b"null"
+    return len(raw) > 0 and (len(raw) != 4 or bytes(raw) != b"null")
 
 
 class Boundary(msgspec.Struct, rename={"after_turn": "turn"}, omit_defaults=True):
@@ -117,13 +123,22 @@ class SessionMeta(msgspec.Struct):
     git: GitInfo | None = None
 
 
+class TurnAttribution(msgspec.Struct):
+    """Who asked for a turn."""
+
+    turn_id: str
+
+
 class TaskStarted(msgspec.Struct):
     """A turn began."""
 
     turn_id: str
     root_turn_id: str | None = None
+    trace_id: str | None = None
     started_at: int | None = None
     model_context_window: int | None = None
+    collaboration_mode_kind: str = "default"
+    turn_attribution: TurnAttribution | None = None
 
 
 class TaskComplete(msgspec.Struct):
@@ -131,6 +146,8 @@ class TaskComplete(msgspec.Struct):
 
     turn_id: str
     root_turn_id: str | None = None
+    last_agent_message: str | None = None
+    time_to_first_token_ms: int | None = None
     error: msgspec.Raw = EMPTY_RAW
     started_at: int | None = None
     completed_at: int | None = None
@@ -140,9 +157,10 @@ class TaskComplete(msgspec.Struct):
 class TurnAborted(msgspec.Struct):
     """A turn was interrupted."""
 
-    reason: str = ""
+    reason: str
     turn_id: str | None = None
     root_turn_id: str | None = None
+    error: msgspec.Raw = EMPTY_RAW
     started_at: int | None = None
     completed_at: int | None = None
     duration_ms: int | None = None
@@ -151,7 +169,7 @@ class TurnAborted(msgspec.Struct):
 class RolledBack(msgspec.Struct):
     """The newest ``num_turns`` turns were taken back."""
 
-    num_turns: int
+    num_turns: Unsigned32
 
 
 class ItemCompletedHead(msgspec.Struct):
@@ -169,19 +187,55 @@ class ItemCompleted(msgspec.Struct):
     completed_at_ms: int | None = None
 
 
+class _Kinded(msgspec.Struct):
+    type: str
+
+
+class _CollaborationSettings(msgspec.Struct):
+    model: str
+    reasoning_effort: str | None = None
+    developer_instructions: str | None = None
+
+
+class _Collaboration(msgspec.Struct):
+    mode: str
+    settings: _CollaborationSettings
+
+
+class _Rules(msgspec.Struct):
+    sandbox_approval: bool
+    rules: bool
+    mcp_elicitations: bool
+
+
+class _Granular(msgspec.Struct):
+    granular: _Rules
+
+
 class TurnContext(msgspec.Struct):
     """The settings that a turn ran with."""
 
     model: str
-    cwd: str
+    cwd: AbsolutePath
+    approval_policy: str | _Granular
     turn_id: str | None = None
-    comp_hash: Any = None
-    cyber_access_program: Any = None
+    root_turn_id: str | None = None
+    comp_hash: str | None = None
+    cyber_access_program: str | None = None
     realtime_active: bool | None = None
-    effort: Any = None
-    approval_policy: Any = None
-    permission_profile: Any = None
-    sandbox_policy: Any = None
+    effort: str | None = None
+    summary: str | None = None
+    permission_profile: _Kinded | None = None
+    sandbox_policy: _Kinded | None = None
+    collaboration_mode: _Collaboration | None = None
+    multi_agent_version: str | None = None
+    approvals_reviewer: str | None = None
+    disabled_plugin_ids: list[str] | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether the record counts: it states the turn's rights, in one of the forms that were used for them."""
+        return self.permission_profile is not None or self.sandbox_policy is not None
 
 
 class ThreadSettings(msgspec.Struct):
@@ -201,15 +255,15 @@ class ThreadSettingsApplied(msgspec.Struct):
     thread_id: str | None = None
 
 
-class TokenUsage(msgspec.Struct):
+class TokenUsage(msgspec.Struct, kw_only=True):
     """Tokens, as the model provider counted them."""
 
-    input_tokens: int = 0
-    cached_input_tokens: int = 0
+    input_tokens: int
+    cached_input_tokens: int
     cache_write_input_tokens: int = 0
-    output_tokens: int = 0
-    reasoning_output_tokens: int = 0
-    total_tokens: int = 0
+    output_tokens: int
+    reasoning_output_tokens: int
+    total_tokens: int
 
 
 class TokenUsageInfo(msgspec.Struct):
@@ -226,6 +280,19 @@ class TokenCount(msgspec.Struct):
     info: TokenUsageInfo | None = None
 
 
+class InterAgentCommunication(msgspec.Struct):
+    """What one agent told another."""
+
+    author: AgentPath
+    recipient: AgentPath
+    content: str
+    trigger_turn: bool
+    other_recipients: list[AgentPath] = []
+    id: str | None = None
+    encrypted_content: str | None = None
+    internal_chat_message_metadata_passthrough: dict[str, Any] | None = None
+
+
 class WorldState(msgspec.Struct):
     """What the model was last told about its surroundings: a snapshot, or an RFC 7396 merge patch to one."""
 
@@ -233,11 +300,35 @@ class WorldState(msgspec.Struct):
     state: msgspec.Raw
 
 
+class PreviousSettings(msgspec.Struct):
+    """The settings of the last turn of a person before a checkpoint."""
+
+    model: str
+    comp_hash: str | None = None
+    realtime_active: bool | None = None
+    cyber_access_program: str | None = None
+
+
 class ResumeMetadata(msgspec.Struct):
     """What a checkpoint carries over from before it, as far as replay reads it."""
 
     last_started_turn_id: str | None = None
-    previous_turn_settings: msgspec.Raw = EMPTY_RAW
+    previous_turn_settings: PreviousSettings | None = None
+    multi_agent_version: str | None = None
+    rejected_audio_file_ids: list[str] = []
+    turn_attribution: TurnAttribution | None = None
+    dynamic_tools: dict[str, Any] | None = None
+
+
+class _UsageRecord(msgspec.Struct):
+    thread_id: str
+    session_id: str
+    turn_id: str
+    root_turn_id: str
+    response_id: str
+    usage: TokenUsage
+    turn_token_usage: TokenUsage
+    thread_token_usage: TokenUsage
 
 
 class Compacted(msgspec.Struct):
@@ -246,20 +337,10 @@ class Compacted(msgspec.Struct):
     message: str
     replacement_history: list[msgspec.Raw] | None = None
     replacement_history_metadata: list[msgspec.Raw] | None = None
-    window_number: int | None = None
+    window_number: Unsigned | None = None
     first_window_id: str | None = None
     previous_window_id: str | None = None
-    window_id: str | int | None = None
-    latest_token_usage_record: msgspec.Raw = EMPTY_RAW
-    resume_metadata: msgspec.Raw = EMPTY_RAW
-
-
-class Reanchored(msgspec.Struct):
-    """A boundary that ``doctor`` put in the place of the one in a child's first record."""
-
-    base: str
-    boundary: Boundary
-
-
-UNSET_LINE: Final = -1
-"""Stands for a line number that was not counted."""
+    window_id: str | Unsigned | None = None
+    compaction_response_id: str | None = None
+    latest_token_usage_record: _UsageRecord | None = None
+    resume_metadata: ResumeMetadata | None = None

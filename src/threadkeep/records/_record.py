@@ -8,7 +8,7 @@ to be classified; the result is the same, only slower. A line that is not UTF-8 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -40,9 +40,13 @@ _MOST_NAMES: Final = 1024
 class _Envelope(msgspec.Struct):
     type: str
     payload: msgspec.Raw
-    timestamp: str = ""
-    ordinal: int | None = None
+    timestamp: str
+    ordinal: Annotated[int, msgspec.Meta(ge=0)] | None = None
     metadata: msgspec.Raw = EMPTY_RAW
+
+    def __post_init__(self) -> None:
+        if self.ordinal is not None and self.ordinal >= 1 << 64:
+            raise ValueError("an ordinal has 64 bits")
 
 
 class _Typed(msgspec.Struct, Generic[T]):

@@ -1,0 +1,456 @@
+"""Turns of legacy rollouts: most of their records name no turn, so a turn is what stands between two boundaries.
+
+Read backwards, records are gathered until a place where the state is known without anything older: a ``task_started``,
+or, where a rollout (or its older part) has none, a user message that opens a turn of its own. What was gathered is
+then built forwards, by the rules observed on 0.169.0 (``storage.md`` 5.3). What it cannot settle itself, a rollback that
+reaches further back and records of turns that stand further back, is handed on to what is gathered next.
+
+Ids that Codex counts from the beginning of the file (``item-N``, ``rollout-N``) are made of the record's offset here,
+so that they do not depend on how much was read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from threadkeep.records import RolledBack, SessionMeta, TaskComplete, TaskStarted, TurnAborted, TurnContext, present
+from threadkeep.replay._turn import ItemEntry, ItemsView, Position, TurnEntry
+from threadkeep.replay.items import (
+    CallBuilder,
+    LegacyItem,
+    UndecodableError,
+    dynamic_tools,
+    has_hosted_images,
+    hook_prompt,
+    legacy_item,
+    reasoning_text,
+    turn_error,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from threadkeep.records import Record
+
+__all__ = ["LegacyBuilder", "is_kept", "opens_nothing", "starts_turn"]
+
+_ITEM_EVENTS: Final = frozenset(
+    {
+        "user_message",
+        "agent_message",
+        "agent_reasoning",
+        "agent_reasoning_raw_content",
+        "context_compacted",
+        "entered_review_mode",
+        "exited_review_mode",
+        "patch_apply_end",
+        "mcp_tool_call_end",
+        "web_search_end",
+        "image_generation_end",
+        "sub_agent_activity",
+        "item_completed",
+    }
+)
+_STARTS: Final = frozenset({"task_started", "turn_started"})
+_COMPLETES: Final = frozenset({"task_complete", "turn_complete"})
+_BOUNDARIES: Final = _STARTS | _COMPLETES | {"turn_aborted", "thread_rolled_back"}
+_EXTENDED: Final = frozenset(
+    {
+        "exec_command_end",
+        "view_image_tool_call",
+        "dynamic_tool_call_response",
+        "collab_agent_spawn_end",
+        "collab_agent_interaction_end",
+        "collab_waiting_end",
+        "collab_close_end",
+        "collab_resume_end",
+    }
+)
+"""Events that files of an old extended mode hold: the real server ignores them, the calls are rebuilt from them."""
+
+_IN_SUMMARY: Final = frozenset({"userMessage", "agentMessage"})
+
+
+def is_kept(record: Record, view: ItemsView) -> bool:
+    """Whether a record can matter to the turns in this view."""
+    if record.kind == "event_msg":
+        return (
+            record.subtype in _BOUNDARIES
+            or record.subtype in _ITEM_EVENTS
+            or (view == "full" and record.subtype in _EXTENDED)
+        )
+    if record.kind == "response_item":
+        return view == "full" or (record.subtype == "message" and b"hook_run_id" in record.line)
+    return record.kind in {"compacted", "turn_context"}
+
+
+def starts_turn(record: Record) -> bool:
+    """Whether a record starts a turn explicitly: nothing older changes how records from it on group into turns."""
+    return record.kind == "event_msg" and record.subtype in _STARTS
+
+
+def opens_nothing(record: Record) -> bool:
+    """Whether a record neither opens, joins nor ends a turn: settings, and what the model saw."""
+    return record.kind == "turn_context" or (record.kind == "response_item" and b"hook_run_id" not in record.line)
+
+
+class _Turn:
+    """A turn while it is built."""
+
+    def __init__(self, turn_id: str, position: Position, *, explicit: bool, named: bool) -> None:
+        self.id = turn_id
+        self.position = position
+        self.explicit = explicit
+        self.named = named
+        self.compacted = False
+        self.root: str | None = None
+        self.status = "inProgress" if explicit else "completed"
+        self.error: dict[str, Any] | None = None
+        self.started_at: int | None = None
+        self.completed_at: int | None = None
+        self.duration_ms: int | None = None
+        self.end: Position | None = None
+        self.items: list[tuple[int, dict[str, Any]]] = []
+        self.times: dict[str, tuple[int | None, int | None]] = {}
+        self.calls: list[Record] = []
+        self.cwd: str | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether the turn is dropped when it closes: nothing opened it and nothing stands in it."""
+        return not (self.items or self.explicit or self.compacted)
+
+    def put(self, offset: int, item: dict[str, Any], *, upsert: bool) -> None:
+        if upsert:
+            for place, (at, old) in enumerate(self.items):
+                if old["id"] == item["id"]:
+                    self.items[place] = (at, item)
+                    return
+        self.items.append((offset, item))
+
+    def note_times(self, item: LegacyItem) -> None:
+        if item.started_at_ms is None and not item.completed_at_ms:
+            return
+        item_id = item.item["id"]
+        started, completed = self.times.get(item_id, (None, None))
+        self.times[item_id] = (
+            item.started_at_ms if started is None else started,
+            (item.completed_at_ms or None) if completed is None else completed,
+        )
+
+
+class LegacyBuilder:
+    """Builds turns forwards from a place where no turn is open, or where one is about to be opened explicitly.
+
+    Attributes:
+        turns: The closed turns, oldest first.
+        dropped: How many turns before the first record were rolled back.
+        late: Records that name a turn which is not here.
+    """
+
+    def __init__(self, rollout: str, view: ItemsView, meta: SessionMeta | None) -> None:
+        self._rollout = rollout
+        self._view = view
+        self._meta = meta
+        self._cwd = meta.cwd if meta is not None else None
+        self._open: _Turn | None = None
+        self._last: _Turn | None = None
+        self.turns: list[_Turn] = []
+        self.dropped = 0
+        self.late: list[Record] = []
+
+    def feed(self, record: Record) -> None:
+        """Take the next newer record."""
+        subtype = record.subtype
+        if record.kind == "compacted":
+            self._current(record).compacted = True
+        elif record.kind == "turn_context":
+            self._context(record)
+        elif record.kind == "response_item":
+            self._response_item(record)
+        elif subtype in _STARTS:
+            self._started(record)
+        elif subtype in _COMPLETES:
+            self._complete(record)
+        elif subtype == "turn_aborted":
+            self._aborted(record)
+        elif subtype == "thread_rolled_back":
+            self._rolled_back(record)
+        elif subtype in {"agent_reasoning", "agent_reasoning_raw_content"}:
+            self._reasoning(record)
+        elif subtype in _EXTENDED:
+            self._call(record, None)
+        else:
+            self._event(record)
+
+    def close(self) -> None:
+        """Close the open turn; one that nothing opened and nothing is in is dropped."""
+        turn, self._open = self._open, None
+        if turn is not None and not turn.empty:
+            self.turns.append(turn)
+            self._last = turn
+
+    def settle(self, records: Iterable[Record]) -> None:
+        """Take records from further on that name a turn; those whose turn is not here either are handed on."""
+        for record in records:
+            subtype = record.subtype
+            if subtype in _COMPLETES:
+                complete = record.view(TaskComplete)
+                turn = self._find(complete.turn_id) if complete is not None else None
+                if complete is not None and turn is not None:
+                    self._end(turn, complete, record)
+                    continue
+            elif subtype == "turn_aborted":
+                aborted = record.view(TurnAborted)
+                turn = self._find(aborted.turn_id) if aborted is not None and aborted.turn_id is not None else None
+                if aborted is not None and turn is not None:
+                    self._interrupt(turn, aborted, record)
+                    continue
+            else:
+                payload = record.payload
+                made = legacy_item(subtype, payload, self._id(record)) if payload is not None else None
+                turn = self._find(made.turn_id) if made is not None and made.turn_id else None
+                if made is not None and turn is not None:
+                    self._place(turn, record, made)
+                    continue
+            self.late.append(record)
+
+    # One record
+
+    def _started(self, record: Record) -> None:
+        event = record.view(TaskStarted)
+        if event is None:
+            return
+        self.close()
+        turn = _Turn(event.turn_id, self._at(record), explicit=True, named=True)
+        turn.started_at, turn.root = event.started_at, event.root_turn_id
+        turn.cwd = self._cwd
+        self._open = turn
+
+    def _complete(self, record: Record) -> None:
+        event = record.view(TaskComplete)
+        if event is None:
+            return
+        turn = self._find(event.turn_id)
+        if turn is None and self._open is not None and not self._open.explicit:
+            turn = self._open
+        if turn is not None:
+            self._end(turn, event, record)
+        else:
+            self.late.append(record)
+
+    def _aborted(self, record: Record) -> None:
+        event = record.view(TurnAborted)
+        if event is None:
+            return
+        turn = self._open if event.turn_id is None else self._find(event.turn_id)
+        if turn is None and self._open is not None and not self._open.named:
+            turn = self._open
+        if turn is not None:
+            self._interrupt(turn, event, record)
+        elif event.turn_id is not None:
+            self.late.append(record)
+
+    def _end(self, turn: _Turn, event: TaskComplete, record: Record) -> None:
+        try:
+            error = turn_error(event.error)
+        except UndecodableError:
+            return
+        if error is not None:
+            turn.status, turn.error = "failed", error
+        elif turn.status == "inProgress":
+            turn.status = "completed"
+        self._times(turn, event, record)
+
+    def _interrupt(self, turn: _Turn, event: TurnAborted, record: Record) -> None:
+        turn.status = "interrupted"
+        self._times(turn, event, record)
+
+    def _times(self, turn: _Turn, event: TaskComplete | TurnAborted, record: Record) -> None:
+        turn.completed_at, turn.duration_ms = event.completed_at, event.duration_ms
+        if turn is self._open:
+            turn.end = Position(self._rollout, record.end)
+            self.close()
+
+    def _rolled_back(self, record: Record) -> None:
+        event = record.view(RolledBack)
+        if event is None or not 0 <= event.num_turns < 2**32:
+            return
+        self.close()
+        here = min(event.num_turns, len(self.turns))
+        if here:
+            del self.turns[-here:]
+        self.dropped += event.num_turns - here
+        self._last = None
+
+    def _reasoning(self, record: Record) -> None:
+        payload = record.payload
+        text = reasoning_text(payload) if payload is not None else None
+        if text is None:
+            return
+        member, other = ("summary", "content") if record.subtype == "agent_reasoning" else ("content", "summary")
+        turn = self._current(record)
+        if not text:
+            return
+        if turn.items and turn.items[-1][1]["type"] == "reasoning":
+            turn.items[-1][1][member].append(text)
+            return
+        item = {"type": "reasoning", "id": self._id(record), member: [text], other: []}
+        turn.items.append((record.offset, {key: item[key] for key in ("type", "id", "summary", "content")}))
+
+    def _event(self, record: Record) -> None:
+        payload = record.payload
+        made = legacy_item(record.subtype, payload, self._id(record)) if payload is not None else None
+        if made is None:
+            return
+        if record.subtype == "user_message":
+            turn = self._open
+            if turn is not None and not turn.explicit and not (turn.compacted and not turn.items):
+                self.close()
+            self._place(self._current(record), record, made)
+            return
+        if made.turn_id is None:
+            self._place(self._current(record), record, made)
+            return
+        found = self._find(made.turn_id)
+        if found is None and made.opens:
+            self.close()
+            found = self._open = _Turn(made.turn_id, self._at(record), explicit=False, named=True)
+        if found is None:
+            self.late.append(record)
+        else:
+            self._place(found, record, made)
+
+    def _place(self, turn: _Turn, record: Record, made: LegacyItem) -> None:
+        turn.note_times(made)
+        if made.shows and (self._view == "full" or made.item["type"] in _IN_SUMMARY or turn.empty):
+            turn.put(record.offset, made.item, upsert=made.upsert)
+        if record.subtype == "web_search_end" and self._view == "full":
+            turn.calls.append(record)  # the call that it shows stands again as a response item, which has no id
+
+    def _response_item(self, record: Record) -> None:
+        payload = record.payload
+        if payload is None:
+            return
+        if record.subtype == "message":
+            made = hook_prompt(payload, self._id(record)) if b"hook_run_id" in record.line else None
+            if made is not None:
+                self._current(record).put(record.offset, made.item, upsert=False)
+                return
+        if self._view == "full":
+            self._call(record, payload)
+
+    def _call(self, record: Record, payload: msgspec.Raw | None) -> None:
+        """Give a call, or its output, to the turn that it belongs to: the one it names, the open one, or the last."""
+        turn_id = _passthrough_turn(payload) if payload is not None else None
+        turn = (self._find(turn_id) if turn_id else None) or self._open or self._last
+        if turn is not None:
+            turn.calls.append(record)
+
+    def _context(self, record: Record) -> None:
+        event = record.view(TurnContext)
+        if event is not None and event.cwd:
+            self._cwd = event.cwd
+            if self._open is not None:
+                self._open.cwd = event.cwd
+
+    # Helpers
+
+    def _at(self, record: Record) -> Position:
+        return Position(self._rollout, record.offset)
+
+    @staticmethod
+    def _id(record: Record) -> str:
+        return f"item-{record.offset}"
+
+    def _current(self, record: Record) -> _Turn:
+        if self._open is None:
+            self._open = _Turn(f"rollout-{record.offset}", self._at(record), explicit=False, named=False)
+            self._open.cwd = self._cwd
+        return self._open
+
+    def _find(self, turn_id: str | None) -> _Turn | None:
+        if self._open is not None and self._open.id == turn_id:
+            return self._open
+        return next((turn for turn in self.turns if turn.id == turn_id), None)
+
+    # Results
+
+    def entry(self, turn: _Turn) -> TurnEntry:
+        """A closed turn in the app-server's shape."""
+        items = [item for _, item in self._placed_items(turn)]
+        if self._view == "summary":
+            users = [item for item in items if item["type"] == "userMessage"]
+            agents = [item for item in items if item["type"] == "agentMessage"]
+            items = users[:1] + agents[-1:]
+        elif self._view == "notLoaded":
+            items = []
+        return TurnEntry(
+            turn.position,
+            turn.end,
+            {
+                "id": turn.id,
+                "rootTurnId": turn.root,
+                "items": items,
+                "itemsView": self._view,
+                "status": "interrupted" if turn.status == "inProgress" else turn.status,
+                "error": turn.error,
+                "startedAt": turn.started_at,
+                "completedAt": turn.completed_at,
+                "durationMs": turn.duration_ms,
+            },
+        )
+
+    def rows(self, turn: _Turn) -> list[ItemEntry]:
+        """The items of a closed turn with their places."""
+        return [ItemEntry(Position(self._rollout, offset), turn.id, item) for offset, item in self._placed_items(turn)]
+
+    def _placed_items(self, turn: _Turn) -> list[tuple[int, dict[str, Any]]]:
+        unknown: tuple[int | None, int | None] = (None, None)
+        placed: list[tuple[int, dict[str, Any]]] = []
+        for offset, item in turn.items:
+            started, completed = turn.times.get(item["id"], unknown)
+            placed.append((offset, {**item, "startedAtMs": started, "completedAtMs": completed}))
+        if self._view != "full" or not turn.calls:
+            return placed
+        meta = self._meta
+        calls = CallBuilder(
+            thread_id=meta.id if meta is not None else "",
+            cwd=turn.cwd,
+            dynamic_tools=dynamic_tools(meta.dynamic_tools) if meta is not None and present(meta.dynamic_tools) else (),
+            hosted_images=has_hosted_images(meta.cli_version if meta is not None else None),
+        )
+        for record in turn.calls:
+            payload = record.payload
+            if payload is None:
+                continue
+            if record.kind == "response_item":
+                calls.response_item(record.offset, record.subtype, payload)
+            else:
+                calls.event(record.offset, record.subtype, payload)
+        rebuilt = calls.finish(shown_ids={item["id"] for _, item in placed}, running=False)
+        # Stable: what events show comes first where a rebuilt call has the same place.
+        return sorted([*placed, *rebuilt], key=lambda entry: entry[0])
+
+
+class _Passthrough(msgspec.Struct):
+    turn_id: str | None = None
+
+
+class _WithPassthrough(msgspec.Struct):
+    internal_chat_message_metadata_passthrough: _Passthrough | None = None
+
+
+_decode_passthrough: Final = msgspec.json.Decoder(_WithPassthrough).decode
+
+
+def _passthrough_turn(payload: msgspec.Raw) -> str | None:
+    if b"passthrough" not in bytes(payload):
+        return None
+    try:
+        passthrough = _decode_passthrough(payload).internal_chat_message_metadata_passthrough
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return passthrough.turn_id if passthrough is not None else None

@@ -1,0 +1,313 @@
+"""Turns of paginated rollouts, read backwards: records are grouped by the turn that they name, newest turn first.
+
+A turn's group is complete when a record that starts or ends another turn shows that nothing older belongs to it. What
+a group says is then computed forwards, by the rules that were observed on 0.169.0 for one rollout's rows and for rows
+of one turn in several rollouts (``storage.md`` 5.1 and 4.4):
+
+* The first start or end makes the row. Each further one overwrites it, nulls included, until the first end.
+* An item stands where it was completed first, with the first times that are known, and shows what was completed last.
+* In a lineage the newest rollout's row counts wholly; the items come from all.
+
+Rollback markers do nothing here: only legacy turn lists know them (``storage.md`` 3.4).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from threadkeep.records import ItemCompleted, TaskComplete, TaskStarted, TurnAborted
+from threadkeep.replay._turn import ItemEntry, ItemsView, LateRecord, Position, TurnEntry
+from threadkeep.replay.items import UndecodableError, item_type, thread_item, turn_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from threadkeep.lineage import Segment
+    from threadkeep.records import Record
+
+__all__ = ["Grouping", "Placed", "placed"]
+
+STARTS: Final = frozenset({"task_started", "turn_started"})
+COMPLETES: Final = frozenset({"task_complete", "turn_complete"})
+ENDS: Final = COMPLETES | {"turn_aborted"}
+_SHOWN_IN_SUMMARY: Final = frozenset({"UserMessage", "AgentMessage"})
+
+
+class Placed(msgspec.Struct):
+    """A record of a turn, with the segment that it stands in and what of it was decoded."""
+
+    depth: int
+    rollout: str
+    record: Record
+    event: TaskStarted | TaskComplete | TurnAborted | ItemCompleted
+
+    @property
+    def position(self) -> Position:
+        return Position(self.rollout, self.record.offset)
+
+
+def placed(record: Record, segment: Segment, view: ItemsView) -> Placed | None:
+    """The record as one of a turn's, or None: it says nothing of turns, does not count, or the view leaves it out."""
+    subtype = record.subtype
+    event: TaskStarted | TaskComplete | TurnAborted | ItemCompleted | None
+    if subtype == "item_completed":
+        if view == "notLoaded" or (view == "summary" and item_type(record.line) not in _SHOWN_IN_SUMMARY):
+            return None
+        event = record.view(ItemCompleted)
+    elif subtype in STARTS:
+        event = record.view(TaskStarted)
+    elif subtype in COMPLETES:
+        event = record.view(TaskComplete)
+    elif subtype == "turn_aborted":
+        event = record.view(TurnAborted)
+        if event is not None and event.turn_id is None:
+            return None
+    else:
+        return None
+    return Placed(segment.depth, segment.rollout_id, record, event) if event is not None else None
+
+
+class Group:
+    """The records of one turn as far as they were found, newest first."""
+
+    __slots__ = ("records", "started", "turn_id")
+
+    def __init__(self, turn_id: str, records: list[Placed]) -> None:
+        self.turn_id = turn_id
+        self.records = records
+        self.started = any(isinstance(entry.event, TaskStarted) for entry in records)
+
+    def add(self, entry: Placed) -> None:
+        """Take the next older record."""
+        self.records.append(entry)
+        self.started = self.started or isinstance(entry.event, TaskStarted)
+
+
+class Grouping:
+    """Groups records by turn while they come in, newest first.
+
+    Attributes:
+        late: Records of turns that were not reached yet, by turn id, newest first.
+    """
+
+    def __init__(self, view: ItemsView, *, keep_rows: bool = False) -> None:
+        self._view = view
+        self._keep_rows = keep_rows
+        self._rows: list[ItemEntry] = []
+        self._open: Group | None = None
+        self.late: dict[str, list[Placed]] = {}
+
+    def feed(self, entry: Placed) -> TurnEntry | None:
+        """Take the next older record; the turn that is complete with it, if one is."""
+        event = entry.event
+        turn_id = event.turn_id
+        assert turn_id is not None, "records without a turn's id are left out before"
+        group = self._open
+        if group is not None and group.turn_id == turn_id:
+            group.add(entry)
+            return None
+        if isinstance(event, ItemCompleted) or (
+            group is not None and not group.started and not isinstance(event, TaskStarted)
+        ):
+            # An item, or an end, in the middle of another turn: its own turn is further back.
+            self.late.setdefault(turn_id, []).append(entry)
+            return None
+        done = self.close()
+        self._open = Group(turn_id, self.late.pop(turn_id, []))
+        self._open.add(entry)
+        return done
+
+    def close(self) -> TurnEntry | None:
+        """The open turn, when nothing older can belong to it."""
+        group, self._open = self._open, None
+        return self._built(group) if group is not None else None
+
+    def _built(self, group: Group) -> TurnEntry:
+        entry, rows = build_turn(group, self._view)
+        if self._keep_rows:
+            self._rows += rows
+        return entry
+
+    def take_rows(self) -> list[ItemEntry]:
+        """The items, with their places, of the turns that were completed since the last call."""
+        rows, self._rows = self._rows, []
+        return rows
+
+    def finish(self) -> Iterator[TurnEntry]:
+        """What is left when the root is reached: the open turn, then turns of which only an end was found."""
+        done = self.close()
+        if done is not None:
+            yield done
+        for turn_id, records in self.late.items():
+            if any(not isinstance(entry.event, ItemCompleted) for entry in records):
+                yield self._built(Group(turn_id, records))
+        self.late = {}
+
+    def preload(self, entries: Iterable[Placed]) -> None:
+        """Tell of late records that stand above the place where the reading starts, oldest first."""
+        for entry in entries:
+            assert entry.event.turn_id is not None
+            self.late.setdefault(entry.event.turn_id, []).insert(0, entry)
+
+    def pending(self) -> list[LateRecord]:
+        """The late records that no turn has taken, to be told to a later reader; oldest first."""
+        found = [entry for records in self.late.values() for entry in records]
+        found.sort(key=lambda entry: (-entry.depth, entry.record.offset))
+        return [LateRecord(entry.event.turn_id or "", entry.position) for entry in found]
+
+    def unstarted(self) -> list[Placed]:
+        """Take the records of the open turn out when its start was not seen, as a scan of a suffix needs it."""
+        group = self._open
+        if group is None or group.started:
+            return []
+        self._open = None
+        return group.records
+
+
+class _Row:
+    """A turn's row in one rollout (``storage.md`` 5.1)."""
+
+    def __init__(self, position: Position) -> None:
+        self.position = position
+        self.end: Position | None = None
+        self.root: str | None = None
+        self.status = "inProgress"
+        self.error: dict[str, Any] | None = None
+        self.started_at: int | None = None
+        self.completed_at: int | None = None
+        self.duration_ms: int | None = None
+        self.first: str | None = None
+        self.final: str | None = None
+
+    @property
+    def open(self) -> bool:
+        return self.status == "inProgress"
+
+
+class _Item:
+    """An item's row in one rollout."""
+
+    __slots__ = ("completed", "item", "position", "started")
+
+    def __init__(self, position: Position) -> None:
+        self.position = position
+        self.item: dict[str, Any] = {}
+        self.started: int | None = None
+        self.completed: int | None = None
+
+    def complete(self, item: dict[str, Any], started: int | None, completed: int | None) -> None:
+        self.started = started if self.started is None else self.started
+        self.completed = (completed or None) if self.completed is None else self.completed
+        self.item = {**item, "startedAtMs": self.started, "completedAtMs": self.completed}
+
+
+class _Rollout:
+    """What one rollout of a lineage says of one turn: computed forwards."""
+
+    def __init__(self) -> None:
+        self.row: _Row | None = None
+        self.items: dict[str, _Item] = {}
+
+    def feed(self, entry: Placed) -> None:
+        event = entry.event
+        if isinstance(event, ItemCompleted):
+            self._item(entry, event)
+            return
+        try:
+            error = turn_error(event.error) if not isinstance(event, TaskStarted) else None
+        except UndecodableError:
+            return
+        if self.row is None:
+            self.row = _Row(entry.position)
+        row = self.row
+        if not row.open:
+            return
+        if row.root is None:
+            row.root = event.root_turn_id
+        row.started_at = event.started_at
+        if isinstance(event, TaskStarted):
+            row.error, row.completed_at, row.duration_ms = None, None, None
+        else:
+            row.status = "interrupted" if isinstance(event, TurnAborted) else "completed" if error is None else "failed"
+            row.error = error
+            row.completed_at, row.duration_ms = event.completed_at, event.duration_ms
+            row.end = Position(entry.rollout, entry.record.end)
+        self._note_messages(row)
+
+    def _item(self, entry: Placed, event: ItemCompleted) -> None:
+        item = thread_item(event.item, event.started_at_ms, event.completed_at_ms)
+        if item is None:
+            return
+        item_id = item["id"]
+        self.items.setdefault(item_id, _Item(entry.position)).complete(item, event.started_at_ms, event.completed_at_ms)
+        row = self.row
+        if row is not None and row.open:
+            if item["type"] == "userMessage" and row.first is None:
+                row.first = item_id
+            elif item["type"] == "agentMessage" and item["phase"] == "final_answer":
+                row.final = item_id
+
+    def _note_messages(self, row: _Row) -> None:
+        """At a start or an end: the first user message, and the final answer as far as it is known."""
+        shown = [entry.item for entry in self.items.values()]
+        if row.first is None:
+            row.first = next((item["id"] for item in shown if item["type"] == "userMessage"), None)
+        said = [item for item in shown if item["type"] == "agentMessage"]
+        answers = [item["id"] for item in said if item["phase"] == "final_answer"]
+        plain = [item["id"] for item in said if item["phase"] is None]
+        if answers:
+            row.final = answers[-1]
+        elif not row.open and plain:
+            row.final = plain[-1]
+
+    def summary(self, row: _Row) -> list[dict[str, Any]]:
+        """The first user message and the final answer, in the order in which they stand."""
+        wanted = [item_id for item_id in (row.first, row.final) if item_id in self.items]
+        shown = [self.items[item_id] for item_id in dict.fromkeys(wanted)]
+        order = {item_id: number for number, item_id in enumerate(self.items)}
+        return [entry.item for entry in sorted(shown, key=lambda entry: order[entry.item["id"]])]
+
+
+def build_turn(group: Group, view: ItemsView) -> tuple[TurnEntry, list[ItemEntry]]:
+    """The turn that a complete group makes, and its items with their places, oldest first."""
+    rollouts: dict[int, _Rollout] = {}
+    for entry in sorted(group.records, key=lambda entry: (-entry.depth, entry.record.offset)):
+        rollouts.setdefault(entry.depth, _Rollout()).feed(entry)
+    rows = [(depth, rollout) for depth, rollout in sorted(rollouts.items()) if rollout.row is not None]
+    newest = rows[0][1].row if rows else None
+    if newest is None:  # every start and end was undecodable
+        newest = _Row(min(group.records, key=lambda entry: (-entry.depth, entry.record.offset)).position)
+    items: list[dict[str, Any]] = []
+    if view == "full":
+        for _, rollout in sorted(rollouts.items(), reverse=True):
+            items += [entry.item for entry in rollout.items.values()]
+    elif view == "summary" and rows:
+        shown, row = rows[0][1], newest
+        if row.status == "interrupted" and row.first is None and row.final is None:
+            # A fork in mid-turn has nothing but the interruption: the oldest row tells what was said.
+            shown = rows[-1][1]
+            row = shown.row or row
+        items = shown.summary(row)
+    rows_of_items = [
+        ItemEntry(item.position, group.turn_id, item.item)
+        for _, rollout in sorted(rollouts.items(), reverse=True)
+        for item in rollout.items.values()
+    ]
+    made = TurnEntry(
+        newest.position,
+        newest.end,
+        {
+            "id": group.turn_id,
+            "rootTurnId": newest.root,
+            "items": items,
+            "itemsView": view,
+            "status": "interrupted" if newest.open else newest.status,
+            "error": newest.error,
+            "startedAt": newest.started_at,
+            "completedAt": newest.completed_at,
+            "durationMs": newest.duration_ms,
+        },
+    )
+    return made, rows_of_items

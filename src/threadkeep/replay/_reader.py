@@ -1,0 +1,221 @@
+"""Turns of a lineage, newest first, whatever the history modes of its rollouts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from threadkeep.records import PAGINATED, Record, lines_backward, lines_forward, record_of, records_of
+from threadkeep.replay._legacy import LegacyBuilder, is_kept, opens_nothing, starts_turn
+from threadkeep.replay._paginated import Grouping, Placed, placed
+from threadkeep.replay._turn import ItemEntry, ItemsView, LateRecord, Position, TurnEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from threadkeep.lineage import Lineage, Segment
+
+__all__ = ["TurnReader"]
+
+_ASK_AFTER: Final = 1_000
+"""Records of a legacy rollout gathered without a turn's start before it is asked where the first one stands."""
+
+FirstStart = "Callable[[Segment], int | None]"
+
+
+class TurnReader:
+    """Reads turns backwards from the end of a lineage, or from a place inside it.
+
+    Args:
+        lineage: The thread's lineage.
+        view: How much of each turn's items to show.
+        start: Read only what stands before this place; None: from the end.
+        late: Records that stand at or after ``start`` and name a turn that stands before it.
+        first_start: Where the first explicit turn start of a legacy rollout stands, asked only for rollouts in which
+            none is near.
+        rows: Also keep each turn's items with their places, in `rows`.
+
+    Attributes:
+        rows: The items of the turns given so far, when they were asked for.
+    """
+
+    def __init__(
+        self,
+        lineage: Lineage,
+        view: ItemsView,
+        *,
+        start: Position | None = None,
+        late: Sequence[LateRecord] = (),
+        first_start: Callable[[Segment], int | None],
+        rows: bool = False,
+    ) -> None:
+        self._lineage = lineage
+        self._view = view
+        self._start = start
+        self._late = late
+        self._first_start = first_start
+        self._grouping = Grouping(view, keep_rows=rows)
+        self._legacy_late: list[Record] = []
+        self._legacy_rollout = ""
+        self._keep_rows = rows
+        self.rows: list[ItemEntry] = []
+
+    def __iter__(self) -> Iterator[TurnEntry]:
+        """The turns, newest first.
+
+        Raises:
+            BrokenLineage: An ancestor that is reached is missing or changed.
+        """
+        started = self._start is None
+        for segment in self._lineage.newest_first():
+            high = segment.end
+            if not started:
+                assert self._start is not None
+                if segment.rollout_id != self._start.rollout:
+                    continue
+                started, high = True, min(high, self._start.offset)
+                self._preload()
+            if segment.mode == PAGINATED:
+                yield from self._paginated(segment, high)
+            else:
+                yield from self._legacy(segment, high)
+        for entry in self._grouping.finish():
+            yield self._given(entry)
+
+    def pending(self) -> list[LateRecord]:
+        """The late records that no turn given so far has taken."""
+        found = self._grouping.pending()
+        if self._legacy_late:
+            found += [
+                LateRecord(turn_id, Position(self._legacy_rollout, record.offset))
+                for record in self._legacy_late
+                if (turn_id := named_turn(record)) is not None
+            ]
+        return found
+
+    def unreached(self) -> list[Placed]:
+        """Late records as they are, with those of an open turn whose start was not seen."""
+        return [entry for entries in self._grouping.late.values() for entry in entries] + self._grouping.unstarted()
+
+    def _given(self, entry: TurnEntry) -> TurnEntry:
+        if self._keep_rows:
+            self.rows += self._grouping.take_rows()
+        return entry
+
+    def _preload(self) -> None:
+        by_rollout = {segment.rollout_id: segment for segment in self._lineage.oldest_first()} if self._late else {}
+        entries: list[Placed] = []
+        for late in self._late:
+            segment = by_rollout.get(late.position.rollout)
+            record = record_at(segment, late.position.offset) if segment is not None else None
+            if segment is None or record is None:
+                continue
+            if segment.mode != PAGINATED:
+                self._legacy_late.append(record)
+            elif (entry := placed(record, segment, self._view)) is not None:
+                entries.append(entry)
+        self._grouping.preload(entries)
+
+    def _paginated(self, segment: Segment, high: int) -> Iterator[TurnEntry]:
+        meta = segment.head.meta
+        copied = meta.subagent_history_start_ordinal if meta is not None else None
+        view, feed = self._view, self._grouping.feed
+        for record in records_of(lines_backward(segment.source, high, segment.start)):
+            self._lineage.cost.records_seen += 1
+            if record.kind != "event_msg":
+                continue
+            if copied is not None and record.ordinal is not None and record.ordinal < copied:
+                return  # what a sub-agent copied of its parent is not its own history (storage.md 4.6)
+            entry = placed(record, segment, view)
+            if entry is None:
+                continue
+            self._lineage.cost.records_decoded += 1
+            done = feed(entry)
+            if done is not None:
+                yield self._given(done)
+
+    def _legacy(self, segment: Segment, high: int) -> Iterator[TurnEntry]:
+        """A legacy rollout is the root of its lineage: turns of paginated children that began in it end here."""
+        waiting = self._grouping.unstarted()
+        done = self._grouping.close()
+        if done is not None:
+            yield self._given(done)
+        for records in self._grouping.late.values():
+            waiting += records
+        self._grouping.late = {}
+        waiting.sort(key=lambda entry: (-entry.depth, entry.record.offset))
+        self._legacy_late += [entry.record for entry in waiting]
+        self._legacy_rollout = segment.rollout_id
+        pending = 0
+        for chunk in self._chunks(segment, high):
+            builder = self._built(segment, chunk)
+            builder.settle(self._legacy_late)
+            self._legacy_late = builder.late
+            count = len(builder.turns)
+            kept = builder.turns[: max(0, count - pending)]
+            pending = max(0, pending - count) + builder.dropped
+            for turn in reversed(kept):
+                if self._keep_rows:
+                    self.rows += builder.rows(turn)
+                yield builder.entry(turn)
+
+    def _built(self, segment: Segment, oldest_first: Sequence[Record]) -> LegacyBuilder:
+        builder = legacy_builder(segment, self._view)
+        for record in oldest_first:
+            builder.feed(record)
+        builder.close()
+        self._lineage.cost.records_decoded += len(oldest_first)
+        return builder
+
+    def _chunks(self, segment: Segment, high: int) -> Iterator[list[Record]]:
+        """Stretches of records that build the same turns alone as within the whole, newest first."""
+        gathered: list[Record] = []  # newest first
+        message: int | None = None  # where in it a user message stands that may be a cut
+        first_start: int | None = None
+        asked = False
+        for record in records_of(lines_backward(segment.source, high, segment.start)):
+            self._lineage.cost.records_seen += 1
+            if not is_kept(record, self._view):
+                continue
+            if opens_nothing(record):
+                gathered.append(record)
+                continue
+            if message is not None and record.kind != "compacted":
+                # A message opens a turn of its own, but for one that follows a bare compaction: it joins that turn.
+                yield gathered[message::-1]
+                gathered = gathered[message + 1 :]
+            message = None
+            gathered.append(record)
+            if starts_turn(record):
+                yield gathered[::-1]
+                gathered = []
+            elif record.subtype == "user_message" and asked and (first_start is None or record.offset < first_start):
+                message = len(gathered) - 1
+            elif len(gathered) >= _ASK_AFTER and not asked:
+                asked, first_start = True, self._first_start(segment)
+        yield gathered[::-1]
+
+
+def legacy_builder(segment: Segment, view: ItemsView) -> LegacyBuilder:
+    """A builder for a stretch of a legacy rollout."""
+    return LegacyBuilder(segment.rollout_id, view, segment.head.meta)
+
+
+def record_at(segment: Segment, offset: int) -> Record | None:
+    """The record that starts at an offset of a segment; None where none does."""
+    if not segment.start <= offset < segment.end or (offset and segment.source.read(offset - 1, 1) != b"\n"):
+        return None
+    for at, line in lines_forward(segment.source, offset, segment.end):
+        return record_of(at, line) if line else None
+    return None
+
+
+class _Named(msgspec.Struct):
+    turn_id: str | None = None
+
+
+def named_turn(record: Record) -> str | None:
+    """The turn that a record names."""
+    named: Any = record.view(_Named)
+    return named.turn_id if named is not None else None

@@ -1,0 +1,1 @@
+"""Plain forward definitions of what threadkeep computes, and what the real Codex binary showed of them."""
