@@ -68,8 +68,9 @@ class Segment:
 
     @property
     def base(self) -> HistoryBase | None:
-        """What the rollout inherits from; None for a root."""
-        return self.head.meta.history_base if self.head.meta is not None else None
+        """What the rollout inherits from; None for a root. A legacy rollout is one whatever it says, as for Codex."""
+        meta = self.head.meta
+        return meta.history_base if meta is not None and self.mode == PAGINATED else None
 
     @property
     def inherits(self) -> bool:

@@ -105,6 +105,7 @@ class _Turn:
         self.explicit = explicit
         self.named = named
         self.compacted = False
+        self.shows = False
         self.root: str | None = None
         self.status = "inProgress" if explicit else "completed"
         self.error: dict[str, Any] | None = None
@@ -120,9 +121,10 @@ class _Turn:
     @property
     def empty(self) -> bool:
         """Whether the turn is dropped when it closes: nothing opened it and nothing stands in it."""
-        return not (self.items or self.explicit or self.compacted)
+        return not (self.shows or self.explicit or self.compacted)
 
     def put(self, offset: int, item: dict[str, Any], *, upsert: bool) -> None:
+        self.shows = True
         if upsert:
             for place, (at, old) in enumerate(self.items):
                 if old["id"] == item["id"]:
@@ -265,7 +267,12 @@ class LegacyBuilder:
         self._times(turn, event, record)
 
     def _interrupt(self, turn: _Turn, event: TurnAborted, record: Record) -> None:
+        try:
+            error = turn_error(event.error)
+        except UndecodableError:
+            return
         turn.status = "interrupted"
+        turn.error = error if error is not None else turn.error
         self._times(turn, event, record)
 
     def _times(self, turn: _Turn, event: TaskComplete | TurnAborted, record: Record) -> None:
@@ -297,6 +304,7 @@ class LegacyBuilder:
         if turn.items and turn.items[-1][1]["type"] == "reasoning":
             turn.items[-1][1][member].append(text)
             return
+        turn.shows = True
         item = {"type": "reasoning", "id": self._id(record), member: [text], other: []}
         turn.items.append((record.offset, {key: item[key] for key in ("type", "id", "summary", "content")}))
 
@@ -307,7 +315,7 @@ class LegacyBuilder:
             return
         if record.subtype == "user_message":
             turn = self._open
-            if turn is not None and not turn.explicit and not (turn.compacted and not turn.items):
+            if turn is not None and not turn.explicit and not (turn.compacted and not turn.shows):
                 self.close()
             self._place(self._current(record), record, made)
             return
@@ -325,8 +333,9 @@ class LegacyBuilder:
 
     def _place(self, turn: _Turn, record: Record, made: LegacyItem) -> None:
         turn.note_times(made)
-        if made.shows and (self._view == "full" or made.item["type"] in _IN_SUMMARY or turn.empty):
+        if made.shows and (self._view == "full" or made.item["type"] in _IN_SUMMARY):
             turn.put(record.offset, made.item, upsert=made.upsert)
+        turn.shows = turn.shows or made.shows
         if record.subtype == "web_search_end" and self._view == "full":
             turn.calls.append(record)  # the call that it shows stands again as a response item, which has no id
 
