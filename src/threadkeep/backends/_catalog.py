@@ -38,6 +38,9 @@ CREATE INDEX IF NOT EXISTS names_by_creation ON names (created_ms, thread_id);
 
 _BATCH: Final = 500
 
+_PREFIXES: Final = 16
+"""Of how many prefixes of one rollout totals are kept: its end, and where children branched off last."""
+
 T = TypeVar("T")
 
 
@@ -150,18 +153,17 @@ class Catalog:
 
         return self.run(work)
 
-    def put_totals(self, rollout_id: str, until: int, data: bytes, *, keep: Iterable[int] = ()) -> None:
-        """Keep the totals of ``rollout[:until]``; rows of other prefixes go, but for those that end at ``keep``."""
-        kept = [*keep, until]
+    def put_totals(self, rollout_id: str, until: int, data: bytes) -> None:
+        """Keep the totals of ``rollout[:until]``; of one rollout the longest prefixes are kept."""
 
         def work(db: sqlite3.Connection) -> None:
             with transaction(db):
-                marks = ",".join("?" * len(kept))
-                db.execute(
-                    f"DELETE FROM totals WHERE rollout_id = ? AND until NOT IN ({marks})",  # noqa: S608
-                    (rollout_id, *kept),
-                )
                 db.execute("INSERT OR REPLACE INTO totals VALUES (?, ?, ?)", (rollout_id, until, data))
+                db.execute(
+                    "DELETE FROM totals WHERE rollout_id = ?1 AND until NOT IN "
+                    "(SELECT until FROM totals WHERE rollout_id = ?1 ORDER BY until DESC LIMIT ?2)",
+                    (rollout_id, _PREFIXES),
+                )
 
         self.run(work)
 

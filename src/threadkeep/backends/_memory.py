@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from threadkeep.errors import CorruptHistory, LeaseLost, ThreadBusy, ThreadNotFo
 from threadkeep.ids import Clock, IdSource, SystemClock, Uuid7Source, timestamp_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from threadkeep.records import Boundary, Cost, Source
 
@@ -196,13 +197,15 @@ class MemoryBackend:
         for rollout in rollouts:
             yield rollout.ref, RolloutStat(len(rollout.data), rollout.mtime_ns, str(rollout.identity))
 
-    def by_creation(self, *, descending: bool, after: tuple[int, str] | None) -> Iterator[tuple[int, str]]:
+    def by_creation(
+        self, *, descending: bool, after: tuple[int, str] | None
+    ) -> Iterator[tuple[int, str, list[RolloutRef]]]:
         with self._lock:
             threads = {rollout.ref.thread_id for rollout in self._rollouts.values()}
         ordered = sorted(((timestamp_ms(thread) or 0, thread) for thread in threads), reverse=descending)
         for entry in ordered:
             if after is None or (entry < after if descending else entry > after):
-                yield entry
+                yield *entry, self.rollouts_of(entry[1])
 
     def with_prefix(self, prefix: str, limit: int) -> list[str]:
         with self._lock:
@@ -213,12 +216,8 @@ class MemoryBackend:
         rollout = self._rollout(ref)
         return RolloutStat(len(rollout.data), rollout.mtime_ns, str(rollout.identity))
 
-    def facts(self, thread_id: str) -> Facts:
-        return Facts(name=self._names.get(thread_id) or None)
-
-    def named(self, text: str) -> set[str]:
-        wanted = text.casefold()
-        return {thread for thread, name in self._names.items() if wanted in name.casefold()}
+    def facts(self, thread_ids: Sequence[str]) -> dict[str, Facts]:
+        return {thread_id: Facts(name=self._names.get(thread_id) or None) for thread_id in thread_ids}
 
     # Reading
 
@@ -280,6 +279,12 @@ class MemoryBackend:
             self._rollouts[ref.rollout_id] = fresh
         self.catalog.forget(ref.rollout_id)
         return fresh.ref
+
+    @contextlib.contextmanager
+    def guard(self, *, exclusive: bool) -> Iterator[None]:
+        del exclusive
+        with self._lock:
+            yield
 
     # What threadkeep remembers
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from threadkeep.backends._catalog import Catalog
     from threadkeep.ids import Clock, IdSource
@@ -160,16 +161,22 @@ class Backend(Protocol):
         clock: Where the time comes from.
         ids: Where new ids come from.
         keeps_history_bases: Whether the backend can keep a history base; one that cannot refuses forks by reference.
-        shared_with_codex: Whether Codex reads the same rollouts, so that they must state what Codex needs.
-        catalog: Derived rows, disposable.
     """
 
     name: str
     clock: Clock
     ids: IdSource
     keeps_history_bases: bool
-    shared_with_codex: bool
-    catalog: Catalog
+
+    @property
+    def shared_with_codex(self) -> bool:
+        """Whether Codex reads the same rollouts, so that they must state what Codex needs."""
+        ...
+
+    @property
+    def catalog(self) -> Catalog:
+        """Derived rows, disposable."""
+        ...
 
     # Finding
 
@@ -185,8 +192,10 @@ class Backend(Protocol):
         """Every rollout with what changes when it changes, in no particular order; one pass over the folders."""
         ...
 
-    def by_creation(self, *, descending: bool, after: tuple[int, str] | None) -> Iterator[tuple[int, str]]:
-        """Threads as (creation time in ms, thread id), in that order, beyond ``after``; no rollout is opened."""
+    def by_creation(
+        self, *, descending: bool, after: tuple[int, str] | None
+    ) -> Iterator[tuple[int, str, list[RolloutRef]]]:
+        """Threads as (creation time in ms, thread id, rollouts), in that order, beyond ``after``; none is opened."""
         ...
 
     def with_prefix(self, prefix: str, limit: int) -> list[str]:
@@ -197,12 +206,8 @@ class Backend(Protocol):
         """What changes when this rollout changes."""
         ...
 
-    def facts(self, thread_id: str) -> Facts:
-        """What others say of a thread."""
-        ...
-
-    def named(self, text: str) -> set[str]:
-        """Ids of threads whose name, as others in the home set it, contains ``text`` (case ignored)."""
+    def facts(self, thread_ids: Sequence[str]) -> dict[str, Facts]:
+        """What others say of threads; every id that was asked for has an entry."""
         ...
 
     # Reading
@@ -257,6 +262,10 @@ class Backend(Protocol):
 
     def replace(self, ref: RolloutRef, pieces: Iterable[bytes], lease: Lease) -> RolloutRef:
         """Put new bytes in the place of a rollout, atomically (``--reclaim`` and ``erase`` alone)."""
+        ...
+
+    def guard(self, *, exclusive: bool) -> AbstractContextManager[None]:
+        """Hold who inherits from whom: shared while a fork is made, exclusive while something is removed."""
         ...
 
     # What threadkeep remembers

@@ -11,17 +11,22 @@ from threadkeep.lineage._boundary import (
     next_ordinal,
     snapshot_end,
 )
+from threadkeep.lineage._forkpoint import UNRESOLVABLE_ORDINAL, ForkPoint, fork_point, newest_turn
 from threadkeep.lineage._lineage import MAX_DEPTH, Library, Lineage, Segment
 
 __all__ = [
     "DIGEST_WINDOW",
     "MAX_DEPTH",
     "UNRESOLVABLE_OFFSET",
+    "UNRESOLVABLE_ORDINAL",
+    "ForkPoint",
     "Library",
     "Lineage",
     "Segment",
     "boundary_digest",
     "check_boundary",
+    "fork_point",
+    "newest_turn",
     "next_ordinal",
     "snapshot_end",
 ]

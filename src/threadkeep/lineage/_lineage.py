@@ -9,7 +9,7 @@ from threadkeep.lineage._boundary import check_boundary, snapshot_end
 from threadkeep.records import PAGINATED, Boundary, Cost, Head, HistoryBase, Source, read_head
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["MAX_DEPTH", "Library", "Lineage", "Segment"]
 
@@ -116,6 +116,18 @@ class Lineage:
         return self._segments[0]
 
     @property
+    def resolved(self) -> Sequence[Segment]:
+        """The segments resolved so far, newest first."""
+        return self._segments
+
+    def order(self, rollout_id: str, offset: int) -> tuple[int, int]:
+        """A key that sorts places from old to new; of a rollout that was not resolved yet: older than all others."""
+        for segment in self._segments:
+            if segment.rollout_id == rollout_id:
+                return -segment.depth, offset
+        return -(MAX_DEPTH + 1), offset
+
+    @property
     def cost(self) -> Cost:
         """What reading this lineage cost so far."""
         return self._cost
@@ -147,6 +159,14 @@ class Lineage:
                     return
                 self._segments.append(self._older(self._segments[-1]))
                 self._complete = not self._segments[-1].inherits
+
+    def segment(self, rollout_id: str) -> Segment | None:
+        """The lineage's segment of a rollout, resolving no further back than to it; None where it has none.
+
+        Raises:
+            BrokenLineage: As `newest_first`.
+        """
+        return next((segment for segment in self.newest_first() if segment.rollout_id == rollout_id), None)
 
     def oldest_first(self) -> list[Segment]:
         """The whole lineage, root first.

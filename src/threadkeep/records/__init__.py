@@ -51,12 +51,14 @@ from threadkeep.records._scan import (
     lines_backward,
     lines_forward,
 )
+from threadkeep.records._trim import MAX_STORED_OUTPUT, trimmed_item
 
 __all__ = [
     "BLOCK_BYTES",
     "EMPTY_RAW",
     "LEGACY",
     "MAX_RECORD_BYTES",
+    "MAX_STORED_OUTPUT",
     "PAGINATED",
     "AgentMessage",
     "Boundary",
@@ -104,4 +106,5 @@ __all__ = [
     "record_of",
     "records_of",
     "response_item",
+    "trimmed_item",
 ]

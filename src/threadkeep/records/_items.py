@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-
 __all__ = [
     "AgentMessage",
     "HarnessMetadata",

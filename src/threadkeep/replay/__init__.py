@@ -3,3 +3,41 @@
 Layer 4. Knows records and lineages. The model context, turns and items, and thread metadata are computed here, each by
 one state machine that is driven backwards until nothing older can matter, or over everything.
 """
+
+from threadkeep.replay._context import ContextItem, ModelContext, Window
+from threadkeep.replay._find import find_turn, next_start
+from threadkeep.replay._metadata import Counts, ThreadFacts, read_counts, read_facts, read_place
+from threadkeep.replay._pages import DEFAULT_LIMIT, MAX_LIMIT, ItemPage, TurnPage, item_page, turn_page
+from threadkeep.replay._reader import TurnReader, record_at
+from threadkeep.replay._replay import read_context
+from threadkeep.replay._totals import Totals, TotalsSource, count
+from threadkeep.replay._turn import ItemEntry, ItemsView, Position, TurnEntry
+
+__all__ = [
+    "DEFAULT_LIMIT",
+    "MAX_LIMIT",
+    "ContextItem",
+    "Counts",
+    "ItemEntry",
+    "ItemPage",
+    "ItemsView",
+    "ModelContext",
+    "Position",
+    "ThreadFacts",
+    "Totals",
+    "TotalsSource",
+    "TurnEntry",
+    "TurnPage",
+    "TurnReader",
+    "Window",
+    "count",
+    "find_turn",
+    "item_page",
+    "next_start",
+    "read_context",
+    "read_counts",
+    "read_facts",
+    "read_place",
+    "record_at",
+    "turn_page",
+]

@@ -271,9 +271,8 @@ class ContextMachine:
     @property
     def settled(self) -> bool:
         """Whether everything is known but, perhaps, the window: that of an older compaction, or a count of them all."""
-        return (
-            self._done
-            or self._checkpoint is not None
+        return self._done or (
+            self._checkpoint is not None
             and self._previous is not None
             and self._reference != "never"
             and self._worlds_closed

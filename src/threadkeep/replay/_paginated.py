@@ -45,7 +45,15 @@ class Placed(msgspec.Struct):
 
     @property
     def position(self) -> Position:
+        """Where the record stands."""
         return Position(self.rollout, self.record.offset)
+
+    def as_item(self) -> ItemEntry | None:
+        """The item that the record alone shows; None where it shows none."""
+        if not isinstance(self.event, ItemCompleted):
+            return None
+        item = thread_item(self.event.item, self.event.started_at_ms, self.event.completed_at_ms)
+        return ItemEntry(self.position, self.event.turn_id, item) if item is not None else None
 
 
 def placed(record: Record, segment: Segment, view: ItemsView) -> Placed | None:

@@ -31,6 +31,8 @@ class TurnReader:
         lineage: The thread's lineage.
         view: How much of each turn's items to show.
         start: Read only what stands before this place; None: from the end.
+        below: Give only turns that begin before this place: for a reader that has to begin further up.
+        stop: Read nothing before this place, which must be in the rollout that is read first; None: to the root.
         late: Records that stand at or after ``start`` and name a turn that stands before it.
         first_start: Where the first explicit turn start of a legacy rollout stands, asked only for rollouts in which
             none is near.
@@ -46,6 +48,8 @@ class TurnReader:
         view: ItemsView,
         *,
         start: Position | None = None,
+        below: Position | None = None,
+        stop: Position | None = None,
         late: Sequence[LateRecord] = (),
         first_start: Callable[[Segment], int | None],
         rows: bool = False,
@@ -53,6 +57,8 @@ class TurnReader:
         self._lineage = lineage
         self._view = view
         self._start = start
+        self._below = below
+        self._stop = stop
         self._late = late
         self._first_start = first_start
         self._grouping = Grouping(view, keep_rows=rows)
@@ -67,6 +73,12 @@ class TurnReader:
         Raises:
             BrokenLineage: An ancestor that is reached is missing or changed.
         """
+        order, below = self._lineage.order, self._below
+        for entry in self._read():
+            if below is None or order(*_pair(entry.position)) < order(*_pair(below)):
+                yield entry
+
+    def _read(self) -> Iterator[TurnEntry]:
         started = self._start is None
         for segment in self._lineage.newest_first():
             high = segment.end
@@ -76,10 +88,15 @@ class TurnReader:
                     continue
                 started, high = True, min(high, self._start.offset)
                 self._preload()
+            low = segment.start
+            if self._stop is not None and segment.rollout_id == self._stop.rollout:
+                low = max(low, self._stop.offset)
             if segment.mode == PAGINATED:
-                yield from self._paginated(segment, high)
+                yield from self._paginated(segment, low, high)
             else:
-                yield from self._legacy(segment, high)
+                yield from self._legacy(segment, low, high)
+            if self._stop is not None:
+                return
         for entry in self._grouping.finish():
             yield self._given(entry)
 
@@ -94,9 +111,10 @@ class TurnReader:
             ]
         return found
 
-    def unreached(self) -> list[Placed]:
-        """Late records as they are, with those of an open turn whose start was not seen."""
-        return [entry for entries in self._grouping.late.values() for entry in entries] + self._grouping.unstarted()
+    def unreached(self) -> list[LateRecord]:
+        """The late records that no turn has taken, with those of an open turn whose start was not read."""
+        open_ended = [LateRecord(entry.event.turn_id or "", entry.position) for entry in self._grouping.unstarted()]
+        return self.pending() + open_ended
 
     def _given(self, entry: TurnEntry) -> TurnEntry:
         if self._keep_rows:
@@ -117,11 +135,11 @@ class TurnReader:
                 entries.append(entry)
         self._grouping.preload(entries)
 
-    def _paginated(self, segment: Segment, high: int) -> Iterator[TurnEntry]:
+    def _paginated(self, segment: Segment, low: int, high: int) -> Iterator[TurnEntry]:
         meta = segment.head.meta
         copied = meta.subagent_history_start_ordinal if meta is not None else None
         view, feed = self._view, self._grouping.feed
-        for record in records_of(lines_backward(segment.source, high, segment.start)):
+        for record in records_of(lines_backward(segment.source, high, low)):
             self._lineage.cost.records_seen += 1
             if record.kind != "event_msg":
                 continue
@@ -135,7 +153,7 @@ class TurnReader:
             if done is not None:
                 yield self._given(done)
 
-    def _legacy(self, segment: Segment, high: int) -> Iterator[TurnEntry]:
+    def _legacy(self, segment: Segment, low: int, high: int) -> Iterator[TurnEntry]:
         """A legacy rollout is the root of its lineage: turns of paginated children that began in it end here."""
         waiting = self._grouping.unstarted()
         done = self._grouping.close()
@@ -148,7 +166,7 @@ class TurnReader:
         self._legacy_late += [entry.record for entry in waiting]
         self._legacy_rollout = segment.rollout_id
         pending = 0
-        for chunk in self._chunks(segment, high):
+        for chunk in self._chunks(segment, low, high):
             builder = self._built(segment, chunk)
             builder.settle(self._legacy_late)
             self._legacy_late = builder.late
@@ -168,13 +186,13 @@ class TurnReader:
         self._lineage.cost.records_decoded += len(oldest_first)
         return builder
 
-    def _chunks(self, segment: Segment, high: int) -> Iterator[list[Record]]:
+    def _chunks(self, segment: Segment, low: int, high: int) -> Iterator[list[Record]]:
         """Stretches of records that build the same turns alone as within the whole, newest first."""
         gathered: list[Record] = []  # newest first
         message: int | None = None  # where in it a user message stands that may be a cut
         first_start: int | None = None
         asked = False
-        for record in records_of(lines_backward(segment.source, high, segment.start)):
+        for record in records_of(lines_backward(segment.source, high, low)):
             self._lineage.cost.records_seen += 1
             if not is_kept(record, self._view):
                 continue
@@ -195,6 +213,10 @@ class TurnReader:
             elif len(gathered) >= _ASK_AFTER and not asked:
                 asked, first_start = True, self._first_start(segment)
         yield gathered[::-1]
+
+
+def _pair(position: Position) -> tuple[str, int]:
+    return position.rollout, position.offset
 
 
 def legacy_builder(segment: Segment, view: ItemsView) -> LegacyBuilder:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,17 +12,9 @@ from threadkeep.replay._reader import record_at
 
 if TYPE_CHECKING:
     from threadkeep.lineage import Lineage, Segment
-    from threadkeep.replay._totals import Totals
+    from threadkeep.replay._totals import TotalsSource
 
-__all__ = ["TotalsSource", "read_context"]
-
-
-class TotalsSource(Protocol):
-    """Where totals come from: a catalog, or a scan."""
-
-    def of(self, segment: Segment) -> Totals:
-        """The totals of a segment's rollout up to the segment's end."""
-        ...
+__all__ = ["read_context"]
 
 
 def read_context(lineage: Lineage, totals: TotalsSource | None) -> ModelContext:

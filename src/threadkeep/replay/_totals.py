@@ -6,7 +6,7 @@ checking that the row is of this rollout, and reads only what came after it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import msgspec
 
@@ -21,13 +21,14 @@ from threadkeep.records import (
     records_of,
 )
 from threadkeep.replay._legacy import starts_turn
+from threadkeep.replay._preview import said_first
 from threadkeep.replay._turn import LateRecord, Position
 
 if TYPE_CHECKING:
     from threadkeep.lineage import Segment
     from threadkeep.records import Cost
 
-__all__ = ["MOST_KEPT", "Totals", "count"]
+__all__ = ["MOST_KEPT", "Totals", "TotalsSource", "count"]
 
 MOST_KEPT: Final = 4_096
 """Most places of one kind that are kept; a rollout with more is read whole when one of them is needed."""
@@ -70,6 +71,7 @@ class Totals(msgspec.Struct, array_like=True):
         late: Records that name a turn which is not the newest one; None likewise.
         metas: Where the rollout's own later ``session_meta`` records stand (legacy updates); None likewise.
         first_start: Where the first explicit turn start stands.
+        first_user: Where the first record stands that says what the user said first.
         last_token_count: Where the newest ``token_count`` with usage stands.
         last_settings: Where the newest ``thread_settings_applied`` stands.
         last_turn_context: Where the newest ``turn_context`` stands.
@@ -89,11 +91,20 @@ class Totals(msgspec.Struct, array_like=True):
     late: list[LateRecord] | None = msgspec.field(default_factory=list)
     metas: list[int] | None = msgspec.field(default_factory=list)
     first_start: int | None = None
+    first_user: int | None = None
     last_token_count: int | None = None
     last_settings: int | None = None
     last_turn_context: int | None = None
     last_timestamp: str = ""
     open_turn: str | None = None
+
+
+class TotalsSource(Protocol):
+    """Where totals come from: a catalog, or a scan."""
+
+    def of(self, segment: Segment) -> Totals:
+        """The totals of a segment's rollout up to the segment's end."""
+        ...
 
 
 class _Turned(msgspec.Struct):
@@ -109,6 +120,8 @@ def count(segment: Segment, totals: Totals, end: int, cost: Cost) -> Totals:
     for record in records_of(lines_forward(source, start, end)):
         cost.records_seen += 1
         totals.records += 1
+        if totals.first_user is None and said_first(record):
+            totals.first_user = record.offset
         if record.timestamp:
             totals.last_timestamp = record.timestamp
         kind = record.kind

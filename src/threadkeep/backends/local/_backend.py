@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import time
 from typing import TYPE_CHECKING, Final
 
 from threadkeep.backends._catalog import Catalog
-from threadkeep.backends._protocol import Durability, Facts, Marks, Pin, RolloutRef, RolloutStat
+from threadkeep.backends._protocol import Durability, Facts, Lease, Marks, Pin, RolloutRef, RolloutStat
 from threadkeep.backends.local._append import FileAppender
 from threadkeep.backends.local._codex import CODEX_SIGNS, CodexIndex, CodexRow, NameIndex
 from threadkeep.backends.local._files import Files
@@ -30,13 +31,14 @@ from threadkeep.errors import Conflict, StorageFailure, ThreadNotFound
 from threadkeep.ids import Clock, IdSource, SystemClock, Uuid7Source, is_id, utc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from threadkeep.records import Boundary, Cost, Source
 
 __all__ = ["LocalBackend"]
 
-_PIN_PARTS: Final = 4
+_PIN_PARTS: Final = 3
+_GUARD_SECONDS: Final = 60.0
 
 
 class LocalBackend:
@@ -113,8 +115,10 @@ class LocalBackend:
         """Every rollout with its size, time and identity; one pass over the folders."""
         return self._names.stats()
 
-    def by_creation(self, *, descending: bool, after: tuple[int, str] | None) -> Iterator[tuple[int, str]]:
-        """Threads as (creation time in ms, thread id), in that order, beyond ``after``."""
+    def by_creation(
+        self, *, descending: bool, after: tuple[int, str] | None
+    ) -> Iterator[tuple[int, str, list[RolloutRef]]]:
+        """Threads as (creation time in ms, thread id, rollouts), in that order, beyond ``after``."""
         return self._names.by_creation(descending=descending, after=after)
 
     def with_prefix(self, prefix: str, limit: int) -> list[str]:
@@ -133,10 +137,10 @@ class LocalBackend:
             raise self._gone(ref, error) from error
         return RolloutStat(facts.st_size, facts.st_mtime_ns, f"{facts.st_dev}:{facts.st_ino}")
 
-    def facts(self, thread_id: str) -> Facts:
-        """What Codex's index and the name index say of a thread."""
-        row = self._codex.rows([thread_id]).get(thread_id)
-        return self._facts(thread_id, row)
+    def facts(self, thread_ids: Sequence[str]) -> dict[str, Facts]:
+        """What Codex's index and the name index say of threads."""
+        rows = self._codex.rows(thread_ids)
+        return {thread_id: self._facts(thread_id, rows.get(thread_id)) for thread_id in thread_ids}
 
     def _facts(self, thread_id: str, row: CodexRow | None) -> Facts:
         index_name = self._index.names().get(thread_id) or None
@@ -174,11 +178,6 @@ class LocalBackend:
                     archived = candidate.startswith(f"{ARCHIVED}/")
                     return RolloutRef(name.rollout_id, thread_id, candidate, archived, name.compressed)
         return None
-
-    def named(self, text: str) -> set[str]:
-        """Ids of threads whose name in Codex's files contains ``text``, case ignored."""
-        wanted = text.casefold()
-        return {key for key, name in self._index.names().items() if wanted in name.casefold()} | self._codex.named(text)
 
     # Reading
 
@@ -268,7 +267,7 @@ class LocalBackend:
             return
         self.files.unlink(aside)
 
-    def appender(self, ref: RolloutRef, lease: FileLease, cost: Cost, *, durability: Durability) -> FileAppender:
+    def appender(self, ref: RolloutRef, lease: Lease, cost: Cost, *, durability: Durability) -> FileAppender:
         """Open a rollout to append to it; a compressed one is unpacked first (``storage.md`` 1.2)."""
         if ref.compressed:
             ref = self.unpack(ref)
@@ -310,7 +309,7 @@ class LocalBackend:
                 f"cannot flush the rollout: {error.strerror}", rollout=ref.rollout_id, path=path
             ) from error
 
-    def move(self, ref: RolloutRef, lease: FileLease, *, archived: bool) -> RolloutRef:
+    def move(self, ref: RolloutRef, lease: Lease, *, archived: bool) -> RolloutRef:
         """Move a rollout to the archive (flat), or back to the folder of the date in its name."""
         lease.check()
         file = os.path.basename(ref.location)
@@ -332,7 +331,7 @@ class LocalBackend:
             ) from error
         return RolloutRef(ref.rollout_id, ref.thread_id, location, archived, ref.compressed)
 
-    def remove(self, ref: RolloutRef, lease: FileLease) -> None:
+    def remove(self, ref: RolloutRef, lease: Lease) -> None:
         """Remove a rollout's file, in both its forms."""
         lease.check()
         path = self.path_of(ref)
@@ -347,7 +346,7 @@ class LocalBackend:
             ) from error
         self.catalog.forget(ref.rollout_id)
 
-    def replace(self, ref: RolloutRef, pieces: Iterable[bytes], lease: FileLease) -> RolloutRef:
+    def replace(self, ref: RolloutRef, pieces: Iterable[bytes], lease: Lease) -> RolloutRef:
         """Put new bytes in the place of a rollout by rename; the result is a plain file."""
         lease.check()
         plain = RolloutRef(ref.rollout_id, ref.thread_id, ref.location.removesuffix(".zst"), ref.archived)
@@ -363,6 +362,27 @@ class LocalBackend:
             ) from error
         self.catalog.forget(ref.rollout_id)
         return plain
+
+    @contextlib.contextmanager
+    def guard(self, *, exclusive: bool) -> Iterator[None]:
+        """Hold who inherits from whom: shared while a fork is made, exclusive while something is removed."""
+        path = os.path.join(self._own, "inheritance.lock")
+        try:
+            self.files.make_folders(self._own, durable=False)
+            fd = self.files.open(path, os.O_RDWR | os.O_CREAT)
+        except OSError as error:
+            raise StorageFailure(f"cannot lock the home's inheritance: {error.strerror}", path=path) from error
+        try:
+            deadline = time.monotonic() + _GUARD_SECONDS
+            while not self.files.flock(fd, exclusive=exclusive):
+                if time.monotonic() > deadline:
+                    raise Conflict(
+                        f"another process has been forking or removing threads for {_GUARD_SECONDS:.0f} s", path=path
+                    )
+                time.sleep(0.005)
+            yield
+        finally:
+            self.files.close(fd)
 
     # What threadkeep remembers
 
@@ -399,12 +419,12 @@ class LocalBackend:
     def pin(self, child: str, ref: RolloutRef, end: int, digest: str) -> bool:
         """Give the base's file a second name for a child; False where the file system has no links across."""
         form = ".jsonl.zst" if ref.compressed else ".jsonl"
-        name = f"{child}.{ref.rollout_id}.{end}.{digest}{form}"
+        folder = os.path.join(self._pins, ref.rollout_id)
         try:
-            self.files.make_folders(self._pins, durable=True)
+            self.files.make_folders(folder, durable=True)
             with contextlib.suppress(FileExistsError):
-                self.files.link(self.path_of(ref), os.path.join(self._pins, name))
-            self.files.sync_folder(self._pins)
+                self.files.link(self.path_of(ref), os.path.join(folder, f"{child}.{end}.{digest}{form}"))
+            self.files.sync_folder(folder)
         except OSError:
             return False
         return True
@@ -413,19 +433,27 @@ class LocalBackend:
         """Every pin."""
         with contextlib.suppress(FileNotFoundError):
             for entry in self.files.scandir(self._pins):
-                pin = _parse_pin(entry.name)
-                if pin is not None:
-                    yield pin
+                if is_id(entry.name):
+                    yield from self.pins_of(entry.name)
 
     def pins_of(self, base: str) -> list[Pin]:
         """The pins that hold bytes of a rollout."""
-        return sorted((pin for pin in self.pins() if pin.base == base), key=lambda pin: pin.location)
+        found: list[Pin] = []
+        with contextlib.suppress(FileNotFoundError):
+            for entry in self.files.scandir(os.path.join(self._pins, base)):
+                pin = _parse_pin(base, entry.name)
+                if pin is not None:
+                    found.append(pin)
+        return sorted(found, key=lambda pin: pin.location)
 
     def unpin(self, pin: Pin) -> None:
-        """Remove a pin."""
+        """Remove a pin, and the base's folder with the last one."""
+        path = os.path.join(self.home, pin.location)
         with contextlib.suppress(FileNotFoundError):
-            self.files.unlink(os.path.join(self.home, pin.location))
-            self.files.sync_folder(self._pins)
+            self.files.unlink(path)
+            self.files.sync_folder(os.path.dirname(path))
+        with contextlib.suppress(OSError):
+            self.files.rmdir(os.path.dirname(path))
 
     def close(self) -> None:
         """Close the catalog."""
@@ -443,13 +471,14 @@ class LocalBackend:
         )
 
 
-def _parse_pin(name: str) -> Pin | None:
+def _parse_pin(base: str, name: str) -> Pin | None:
     compressed = name.endswith(".jsonl.zst")
-    stem = name.removesuffix(".zst").removesuffix(".jsonl")
-    parts = stem.split(".")
-    if len(parts) != _PIN_PARTS or not name.endswith((".jsonl", ".jsonl.zst")):
+    if not compressed and not name.endswith(".jsonl"):
         return None
-    child, base, end, digest = parts
-    if not (is_id(child) and is_id(base) and end.isdecimal()):
+    parts = name.removesuffix(".zst").removesuffix(".jsonl").split(".")
+    if len(parts) != _PIN_PARTS:
         return None
-    return Pin(child, base, int(end), digest, f"{OWN_FOLDER}/pins/{name}", compressed)
+    child, end, digest = parts
+    if not (is_id(child) and end.isdecimal()):
+        return None
+    return Pin(child, base, int(end), digest, f"{OWN_FOLDER}/pins/{base}/{name}", compressed)

@@ -92,18 +92,6 @@ class CodexIndex:
             self._signature = signature
         return {key: row for key in thread_ids if (row := self._rows.get(key)) is not None}
 
-    def named(self, text: str) -> set[str]:
-        """Ids of the threads whose name or title contains ``text``, case ignored (ASCII)."""
-
-        def work(db: sqlite3.Connection) -> set[str]:
-            columns = _columns(db)
-            tests = [f"instr(lower({column}), lower(?1)) > 0" for column in ("name", "title") if column in columns]
-            if not tests:
-                return set()
-            return {row[0] for row in db.execute(f"SELECT id FROM threads WHERE {' OR '.join(tests)}", (text,))}  # noqa: S608
-
-        return self._query(work) or set()
-
     def _signed(self) -> Signature:
         return tuple(self._facts(self._path + suffix) for suffix in ("", "-wal"))
 

@@ -7,6 +7,7 @@ whether its names are still the ones that were seen, and no file is opened or lo
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import threading
 import time
@@ -155,26 +156,33 @@ class Names:
         found = self._select("rollout_id = ? ORDER BY archived, path", rollout_id)
         return found[0] if found else None
 
-    def by_creation(self, *, descending: bool, after: tuple[int, str] | None) -> Iterator[tuple[int, str]]:
-        """Threads as (creation time, id), in that order."""
+    def by_creation(
+        self, *, descending: bool, after: tuple[int, str] | None
+    ) -> Iterator[tuple[int, str, list[RolloutRef]]]:
+        """Threads as (creation time, id, rollouts), in that order."""
         self.refresh()
         order, compare = ("DESC", "<") if descending else ("ASC", ">")
         start = after if after is not None else (1 << 62, "") if descending else (-1, "")
         query = (
-            f"SELECT created_ms, thread_id FROM names WHERE (created_ms, thread_id) {compare} (?, ?) "  # noqa: S608
-            f"ORDER BY created_ms {order}, thread_id {order} LIMIT {_PAGE:d}"
+            "SELECT created_ms, thread_id, rollout_id, path, archived, compressed FROM names "  # noqa: S608
+            f"WHERE (created_ms, thread_id) {compare} (?, ?) "
+            f"ORDER BY created_ms {order}, thread_id {order}, rollout_id, archived, path LIMIT {_PAGE:d}"
         )
         while True:
-            page: list[tuple[int, str]] = self._page(query, start)
-            for entry in page:
-                if entry != start:  # a thread that was reverted has several rollouts
-                    start = entry
-                    yield entry
+            page = self._catalog.run(lambda db: db.execute(query, start).fetchall())  # noqa: B023 - run at once
+            whole = page if len(page) < _PAGE else [row for row in page if row[1] != page[-1][1]]
+            for (created, thread), rows in itertools.groupby(whole, key=lambda row: (row[0], row[1])):
+                start = (created, thread)
+                yield (
+                    created,
+                    thread,
+                    [
+                        RolloutRef(rollout, thread, path, bool(archived), bool(compressed))
+                        for _, _, rollout, path, archived, compressed in rows
+                    ],
+                )
             if len(page) < _PAGE:
                 return
-
-    def _page(self, query: str, start: tuple[int, str]) -> list[tuple[int, str]]:
-        return self._catalog.run(lambda db: db.execute(query, start).fetchall())
 
     def with_prefix(self, prefix: str, limit: int) -> list[str]:
         """Ids of threads that start with ``prefix``."""

@@ -1,0 +1,355 @@
+"""What a thread is, for lists and for people: read from the beginning and the end of its lineage.
+
+The rules are those that were observed on 0.169.0 when it derives its own rows from files (``storage.md`` 6.2), followed
+along the lineage: a fork's preview is what its history begins with, its usage goes on from its parent's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from threadkeep.ids import timestamp_ms
+from threadkeep.records import (
+    LEGACY,
+    GitInfo,
+    Record,
+    SessionMeta,
+    ThreadSettingsApplied,
+    TokenCount,
+    TokenUsageInfo,
+    TurnContext,
+    lines_backward,
+    lines_forward,
+    records_of,
+)
+from threadkeep.replay._preview import said_first
+from threadkeep.replay._reader import record_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from threadkeep.lineage import Lineage, Segment
+    from threadkeep.replay._totals import Totals, TotalsSource
+
+__all__ = ["Counts", "ThreadFacts", "read_counts", "read_facts", "read_place"]
+
+_NEAR: Final = 8 * 1024 * 1024
+"""How far from either end a fact is searched for before the totals are asked where it stands."""
+
+
+class ThreadFacts(msgspec.Struct):
+    """What the records of a thread say about it.
+
+    Attributes:
+        thread_id: The thread's id.
+        rollout_id: Id of the current rollout.
+        mode: History mode of the current rollout.
+        created_ms: When the thread was made, Unix milliseconds.
+        preview: What the user said first; empty before that.
+        model: The model that was set last.
+        effort: The reasoning effort that was set last.
+        model_provider: The provider that was set last.
+        cwd: The folder that the thread works in.
+        git: The git facts, as far as they were recorded.
+        source: Where the thread was begun, as the first record says it.
+        thread_source: Who began it (``user``, ``subagent``).
+        originator: The client that began it.
+        cli_version: Version of the program that wrote the first record.
+        session_id: The root thread's id for a sub-agent, else the thread's own.
+        forked_from_id: The thread that it was forked from.
+        parent_thread_id: The thread that spawned it, for a sub-agent.
+        agent_nickname: A sub-agent's nickname.
+        agent_role: A sub-agent's role.
+        memory_mode: ``disabled`` or None.
+        usage: Tokens used, by the newest record that counts them; along a lineage the newest is the sum (trap 32).
+        base: The rollout that it inherits from; None for a root.
+        inherited_until: Where the inheritance ends, in the base's bytes.
+        tokens: The newest total of tokens.
+    """
+
+    thread_id: str
+    rollout_id: str
+    mode: str
+    created_ms: int
+    preview: str = ""
+    model: str | None = None
+    effort: str | None = None
+    model_provider: str | None = None
+    cwd: str | None = None
+    git: GitInfo | None = None
+    source: Any = None
+    thread_source: Any = None
+    originator: str | None = None
+    cli_version: str | None = None
+    session_id: str | None = None
+    forked_from_id: str | None = None
+    parent_thread_id: str | None = None
+    agent_nickname: str | None = None
+    agent_role: str | None = None
+    memory_mode: str | None = None
+    usage: TokenUsageInfo | None = None
+    base: str | None = None
+    inherited_until: int | None = None
+
+
+class Counts(msgspec.Struct):
+    """What the whole lineage holds, as far as it belongs to the thread. Recorded facts: what was rolled back counts.
+
+    Attributes:
+        records: Records.
+        turns: Turns that were started explicitly.
+        items: Records that show an item.
+        response_items: Response items.
+        compactions: Compactions.
+        own_bytes: Decoded bytes of the current rollout.
+        inherited_bytes: Decoded bytes of its ancestors that belong to the thread.
+    """
+
+    records: int = 0
+    turns: int = 0
+    items: int = 0
+    response_items: int = 0
+    compactions: int = 0
+    own_bytes: int = 0
+    inherited_bytes: int = 0
+
+
+def read_counts(lineage: Lineage, totals: TotalsSource) -> Counts:
+    """The counts of a thread: from totals, which cost one forward scan of a rollout when they are not known yet."""
+    counts = Counts()
+    for segment in lineage.newest_first():
+        of = totals.of(segment)
+        counts.records += of.records
+        counts.turns += of.turns
+        counts.items += of.items
+        counts.response_items += of.response_items
+        counts.compactions += of.compactions
+        if segment.depth == 0:
+            counts.own_bytes += segment.end
+        else:
+            counts.inherited_bytes += segment.end - segment.start
+    return counts
+
+
+def read_facts(lineage: Lineage, totals: TotalsSource, *, own_only: bool = False) -> ThreadFacts:
+    """What the records of a thread say about it.
+
+    Args:
+        lineage: The thread's lineage.
+        totals: Where to find what stands far from both ends.
+        own_only: Look at the current rollout alone, for a thread whose ancestors cannot be read.
+
+    Raises:
+        BrokenLineage: An ancestor is missing or changed.
+    """
+    tip = lineage.tip
+    facts = ThreadFacts(lineage.thread_id, tip.rollout_id, tip.mode, _created_ms(lineage.thread_id, tip))
+    meta = tip.head.meta
+    if meta is not None:
+        _take_meta(facts, meta, first=True)
+        base = tip.base
+        if base is not None:
+            facts.base = base.thread_id
+            facts.inherited_until = base.threadkeep.end if base.threadkeep is not None else base.end_byte_offset
+    if tip.mode == LEGACY:
+        for record in _own_updates(tip, totals):
+            update = record.view(SessionMeta)
+            if update is not None:
+                _take_meta(facts, update, first=False)
+    _take_newest(facts, lineage, totals, own_only=own_only)
+    facts.preview = _preview([tip] if own_only else lineage.oldest_first(), lineage, totals)
+    return facts
+
+
+def read_place(lineage: Lineage) -> tuple[str, str | None]:
+    """(working folder, model provider) that a fork of the thread begins with: what was set last near its end."""
+    tip = lineage.tip
+    facts = ThreadFacts(lineage.thread_id, tip.rollout_id, tip.mode, 0)
+    if tip.head.meta is not None:
+        _take_meta(facts, tip.head.meta, first=True)
+    low = _line_start(tip, max(tip.start, tip.end - _NEAR))
+    for record in records_of(lines_backward(tip.source, tip.end, low)):
+        if record.subtype == "thread_settings_applied":
+            applied = record.view(ThreadSettingsApplied)
+            if applied is not None:
+                facts.cwd = applied.thread_settings.cwd or facts.cwd
+                facts.model_provider = applied.thread_settings.model_provider_id or facts.model_provider
+                break
+        if record.kind == "compacted":
+            break  # Codex states the settings anew after each
+    return facts.cwd or "/", facts.model_provider
+
+
+def _created_ms(thread_id: str, tip: Segment) -> int:
+    """A thread is as old as its id; one whose id carries no time, as its first record says."""
+    ms = timestamp_ms(thread_id)
+    meta = tip.head.meta
+    if tip.rollout_id == thread_id and meta is not None:
+        stated = parse_utc(meta.timestamp)
+        return stated if stated is not None else ms or 0
+    return ms or 0
+
+
+def parse_utc(text: str) -> int | None:
+    """An RFC 3339 time as Unix milliseconds; None for what is none."""
+    import datetime
+
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.UTC)
+    return int(moment.timestamp() * 1000)
+
+
+def _take_meta(facts: ThreadFacts, meta: SessionMeta, *, first: bool) -> None:
+    """The first ``session_meta``, or a later one of a legacy thread, which updates some of it (0.169.0 observed)."""
+    facts.cwd = meta.cwd or facts.cwd
+    facts.source = meta.source if meta.source is not None else facts.source
+    facts.thread_source = meta.thread_source or facts.thread_source
+    facts.cli_version = meta.cli_version or facts.cli_version
+    facts.model_provider = meta.model_provider or facts.model_provider
+    facts.agent_nickname = meta.agent_nickname or facts.agent_nickname
+    facts.memory_mode = meta.memory_mode or facts.memory_mode
+    if meta.git is not None:
+        git = facts.git or GitInfo()
+        facts.git = GitInfo(
+            meta.git.commit_hash or git.commit_hash,
+            meta.git.branch or git.branch,
+            meta.git.repository_url or git.repository_url,
+        )
+    if first:
+        facts.originator = meta.originator
+        facts.session_id = meta.session_id or meta.id
+        facts.forked_from_id = meta.forked_from_id
+        facts.parent_thread_id = meta.parent_thread_id or _spawned_by(meta.source)
+        facts.agent_role = meta.agent_role or meta.agent_type
+
+
+def _spawned_by(source: Any) -> str | None:
+    """The parent that the source of a spawned sub-agent names."""
+    for key in ("subagent", "thread_spawn", "parent_thread_id"):
+        source = source.get(key) if isinstance(source, dict) else None
+    return source if isinstance(source, str) else None
+
+
+def _own_updates(segment: Segment, totals: TotalsSource) -> Iterator[Record]:
+    metas = totals.of(segment).metas
+    if metas is not None:
+        found = (record_at(segment, offset) for offset in metas)
+        yield from (record for record in found if record is not None)
+        return
+    own = segment.head.meta.id if segment.head.meta is not None else ""
+    for record in records_of(lines_forward(segment.source, segment.start, segment.end)):
+        if record.kind == "session_meta" and own.encode() in record.line:
+            meta = record.view(SessionMeta)
+            if meta is not None and meta.id == own:
+                yield record
+
+
+class _Newest:
+    """The newest records of the kinds that say how a thread is set and what it used."""
+
+    def __init__(self) -> None:
+        self.context: Record | None = None
+        self.settings: Record | None = None
+        self.usage: Record | None = None
+        self.model_from: Record | None = None
+
+    @property
+    def complete(self) -> bool:
+        return self.usage is not None and self.settings is not None and self.model_from is not None
+
+    def take(self, record: Record) -> None:
+        if record.kind == "turn_context":
+            view = record.view(TurnContext) if self.model_from is None else None
+            if view is not None and view.counts:
+                self.model_from = record
+        elif record.subtype == "thread_settings_applied":
+            if self.settings is None and record.view(ThreadSettingsApplied) is not None:
+                self.settings = record
+                self.model_from = self.model_from or record
+        elif record.subtype == "token_count" and self.usage is None:
+            view_ = record.view(TokenCount)
+            if view_ is not None and view_.info is not None:
+                self.usage = record
+
+
+def _take_newest(facts: ThreadFacts, lineage: Lineage, totals: TotalsSource, *, own_only: bool) -> None:
+    newest = _Newest()
+    left = _NEAR
+    for segment in lineage.newest_first():
+        low = max(segment.start, segment.end - left)
+        for record in records_of(lines_backward(segment.source, segment.end, _line_start(segment, low))):
+            lineage.cost.records_seen += 1
+            newest.take(record)
+            if newest.complete:
+                break
+        left -= segment.end - low
+        if not newest.complete and low > segment.start:
+            # Not near the end: the totals know where they stand, if anywhere.
+            for record in _pointed(segment, totals.of(segment)):
+                newest.take(record)
+            left = 0
+        if newest.complete or own_only:
+            break
+    _apply(facts, newest)
+
+
+def _line_start(segment: Segment, offset: int) -> int:
+    """The beginning of the first record at or after ``offset``: scans start between two records."""
+    if offset <= segment.start:
+        return segment.start
+    lines = lines_forward(segment.source, offset, segment.end)
+    next(lines, None)
+    return next((at for at, _ in lines), segment.end)
+
+
+def _pointed(segment: Segment, totals: Totals) -> Iterator[Record]:
+    offsets = {totals.last_turn_context, totals.last_settings, totals.last_token_count} - {None}
+    for offset in sorted((offset for offset in offsets if offset is not None), reverse=True):
+        record = record_at(segment, offset)
+        if record is not None:
+            yield record
+
+
+def _apply(facts: ThreadFacts, newest: _Newest) -> None:
+    if newest.settings is not None:
+        applied = newest.settings.view(ThreadSettingsApplied)
+        if applied is not None:
+            facts.cwd = applied.thread_settings.cwd or facts.cwd
+            facts.model_provider = applied.thread_settings.model_provider_id or facts.model_provider
+    if newest.model_from is not None:
+        if newest.model_from.kind == "turn_context":
+            context = newest.model_from.view(TurnContext)
+            if context is not None:
+                facts.model, facts.effort = context.model, context.effort
+                facts.cwd = facts.cwd or context.cwd
+        else:
+            stated = newest.model_from.view(ThreadSettingsApplied)
+            if stated is not None:
+                facts.model = stated.thread_settings.model
+                facts.effort = stated.thread_settings.effort or stated.thread_settings.reasoning_effort
+    if newest.usage is not None:
+        usage = newest.usage.view(TokenCount)
+        facts.usage = usage.info if usage is not None else None
+
+
+def _preview(segments: Iterable[Segment], lineage: Lineage, totals: TotalsSource) -> str:
+    """What the user said first, in the oldest segment in which anything was said."""
+    for segment in segments:
+        near = min(segment.end, segment.start + _NEAR)
+        for record in records_of(lines_forward(segment.source, segment.start, near)):
+            lineage.cost.records_seen += 1
+            text = said_first(record)
+            if text:
+                return text
+        if near < segment.end:
+            offset = totals.of(segment).first_user
+            first = record_at(segment, offset) if offset is not None else None
+            if first is not None:
+                return said_first(first)
+    return ""

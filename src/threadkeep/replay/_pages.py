@@ -1,0 +1,380 @@
+"""Pages of turns and items, newest first or oldest first, by cursors that hold across appends.
+
+A page reads what it shows: backwards from its cursor, or, oldest first, in a window that ends where enough turns have
+begun. What stands above and still matters (records of older turns, rollbacks) is told by the cursor or by the totals.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from threadkeep.records import LEGACY, Record, TaskStarted, lines_forward, records_of
+from threadkeep.replay._cursor import Cursor, check_anchor, decode_cursor, encode_cursor
+from threadkeep.replay._find import next_start, reader_before, turn_rows
+from threadkeep.replay._legacy import starts_turn
+from threadkeep.replay._paginated import placed
+from threadkeep.replay._reader import TurnReader, record_at
+from threadkeep.replay._turn import ItemEntry, ItemsView, LateRecord, Position, TurnEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from threadkeep.lineage import Lineage, Segment
+    from threadkeep.replay._totals import TotalsSource
+
+__all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "ItemPage", "TurnPage", "item_page", "turn_page"]
+
+DEFAULT_LIMIT: Final = 25
+MAX_LIMIT: Final = 100
+"""Most entries of a page, as for the app-server."""
+
+
+class TurnPage(msgspec.Struct):
+    """One page of turns.
+
+    Attributes:
+        data: The turns, in the order that was asked for.
+        next_cursor: Where the next page in that order begins; None at the end.
+        backwards_cursor: Where a page in the other order begins, with the first turn of this one; None if it is empty.
+    """
+
+    data: list[TurnEntry]
+    next_cursor: str | None
+    backwards_cursor: str | None
+
+
+class ItemPage(msgspec.Struct):
+    """One page of items; the cursors are those of `TurnPage`."""
+
+    data: list[ItemEntry]
+    next_cursor: str | None
+    backwards_cursor: str | None
+
+
+def bounded(limit: int | None) -> int:
+    """A page's size: at least 1, at most `MAX_LIMIT`, by default `DEFAULT_LIMIT`."""
+    return max(1, min(MAX_LIMIT, DEFAULT_LIMIT if limit is None else limit))
+
+
+class _Pager:
+    """What both kinds of pages need."""
+
+    def __init__(self, lineage: Lineage, totals: TotalsSource) -> None:
+        self.lineage = lineage
+        self.totals = totals
+        self.end = Position(lineage.tip.rollout_id, lineage.tip.end)
+
+    def first_start(self, segment: Segment) -> int | None:
+        return self.totals.of(segment).first_start
+
+    def key(self, position: Position) -> tuple[int, int]:
+        return self.lineage.order(position.rollout, position.offset)
+
+    def anchored(self, text: str | None, scope: str, turn: str | None = None) -> Cursor | None:
+        """The caller's cursor, checked against the history."""
+        if text is None:
+            return None
+        cursor = decode_cursor(text, thread=self.lineage.thread_id, scope=scope, turn=turn)  # type: ignore[arg-type]
+        self.lineage.segment(cursor.anchor.rollout)
+        check_anchor(cursor, self.lineage.resolved)
+        return cursor
+
+    def below(self, cursor: Cursor, high: Position | None, view: ItemsView, *, rows: bool) -> TurnReader:
+        """A reader of what stands before ``high``, told by the cursor where it can tell, else by reading from the end."""
+        told = self._told(cursor)
+        if told is None or high is None:
+            return TurnReader(self.lineage, view, below=high, first_start=self.first_start, rows=rows)
+        return TurnReader(
+            self.lineage, view, start=high, below=high, late=told, first_start=self.first_start, rows=rows
+        )
+
+    def _told(self, cursor: Cursor) -> list[LateRecord] | None:
+        """Late records above the anchor: those that the cursor carries, and those among what was appended since."""
+        tip, seen = self.lineage.tip, cursor.seen
+        if seen is None or cursor.late is None or seen.rollout != tip.rollout_id or seen.offset > tip.end:
+            return None
+        if seen.offset == tip.end:
+            return cursor.late
+        if tip.mode == LEGACY and self._rolled_back_since(seen.offset):
+            return None
+        suffix = TurnReader(self.lineage, "full", stop=seen, first_start=self.first_start)
+        for _ in suffix:
+            pass
+        return cursor.late + suffix.unreached()
+
+    def _rolled_back_since(self, offset: int) -> bool:
+        tip = self.lineage.tip
+        return any(
+            record.subtype == "thread_rolled_back" for record in records_of(lines_forward(tip.source, offset, tip.end))
+        )
+
+    def window_end(self, low: Position, turns: int) -> Position | None:
+        """Where the window ends that begins at ``low`` and holds at least so many turns; None: with the lineage.
+
+        Turns that nothing starts explicitly are counted by their user messages; the window ends only where nothing
+        before can belong to a turn after.
+        """
+        count = 0
+        last: str | None = None
+        for segment in self._up_from(low):
+            start = low.offset if segment.rollout_id == low.rollout else segment.start
+            compacted = False
+            for record in records_of(lines_forward(segment.source, start, segment.end)):
+                begun = _begins(record, segment)
+                if begun is None or begun == last:
+                    compacted = compacted or record.kind == "compacted"
+                    continue
+                if begun == "" and compacted:
+                    compacted = False
+                    continue
+                compacted = False
+                count += 1
+                last = begun or last
+                if count > turns and (begun or self._unstarted(segment, record)):
+                    return Position(segment.rollout_id, record.offset)
+        return None
+
+    def _unstarted(self, segment: Segment, record: Record) -> bool:
+        first = self.first_start(segment)
+        return first is None or record.offset < first
+
+    def _up_from(self, low: Position) -> Iterator[Segment]:
+        begun = False
+        for segment in self.lineage.oldest_first():
+            begun = begun or segment.rollout_id == low.rollout
+            if begun:
+                yield segment
+
+    def root(self) -> Position:
+        """The beginning of the thread's history."""
+        segment = self.lineage.oldest_first()[0]
+        return Position(segment.rollout_id, segment.start)
+
+    def cursor(self, anchor: Position, scope: str, *, inclusive: bool, **more: object) -> str:
+        return encode_cursor(
+            self.lineage.resolved,
+            thread=self.lineage.thread_id,
+            scope=scope,  # type: ignore[arg-type]
+            anchor=anchor,
+            inclusive=inclusive,
+            **more,  # type: ignore[arg-type]
+        )
+
+
+def _begins(record: Record, segment: Segment) -> str | None:
+    """The id of the turn that a record starts; empty for one that has no id yet; None where it starts none."""
+    if starts_turn(record):
+        event = record.view(TaskStarted)
+        return event.turn_id if event is not None else None
+    return "" if segment.mode == LEGACY and record.subtype == "user_message" else None
+
+
+# --- turns -----------------------------------------------------------------------------------------------------------
+
+
+def turn_page(
+    lineage: Lineage,
+    totals: TotalsSource,
+    *,
+    cursor: str | None,
+    limit: int | None,
+    descending: bool,
+    view: ItemsView,
+) -> TurnPage:
+    """A page of turns.
+
+    Raises:
+        InvalidCursor: The cursor is none, belongs elsewhere, or its anchor is not what it was.
+        BrokenLineage: An ancestor that is reached is missing or changed.
+    """
+    pager = _Pager(lineage, totals)
+    at = pager.anchored(cursor, "turns")
+    size = bounded(limit)
+    return _newest_turns(pager, at, size, view) if descending else _oldest_turns(pager, at, size, view)
+
+
+def _newest_turns(pager: _Pager, at: Cursor | None, size: int, view: ItemsView) -> TurnPage:
+    if at is None:
+        reader = TurnReader(pager.lineage, view, first_start=pager.first_start)
+    else:
+        high: Position | None = at.anchor
+        if at.inclusive:
+            high = next_start(pager.lineage, at.anchor)
+        reader = pager.below(at, high, view, rows=False)
+    page: list[TurnEntry] = []
+    late: list[LateRecord] = []
+    more = False
+    for entry in reader:
+        if len(page) == size:
+            more = True
+            break
+        page.append(entry)
+        if len(page) == size:
+            late = [known for known in reader.pending() if pager.key(known.position) >= pager.key(entry.position)]
+    return TurnPage(
+        page,
+        pager.cursor(page[-1].position, "turns", inclusive=False, seen=pager.end, late=late) if more else None,
+        pager.cursor(page[0].position, "turns", inclusive=True) if page else None,
+    )
+
+
+def _oldest_turns(pager: _Pager, at: Cursor | None, size: int, view: ItemsView) -> TurnPage:
+    low = at.anchor if at is not None else pager.root()
+    wanted = size + (2 if at is not None and not at.inclusive else 1)
+    turns = wanted
+    while True:
+        high = pager.window_end(low, turns)
+        reader = reader_before(pager.lineage, high, pager.totals, view)
+        found: list[TurnEntry] = []
+        for entry in reader:
+            if pager.key(entry.position) < pager.key(low):
+                break
+            found.append(entry)
+        if high is None or len(found) >= wanted:
+            break
+        turns *= 2
+    found.reverse()
+    if at is not None and not at.inclusive and found and found[0].position == low:
+        del found[0]
+    page = found[:size]
+    return TurnPage(
+        page,
+        pager.cursor(page[-1].position, "turns", inclusive=False) if len(found) > size else None,
+        pager.cursor(page[0].position, "turns", inclusive=True) if page else None,
+    )
+
+
+# --- items -----------------------------------------------------------------------------------------------------------
+
+
+def item_page(
+    lineage: Lineage,
+    totals: TotalsSource,
+    *,
+    cursor: str | None,
+    limit: int | None,
+    descending: bool,
+    turn_id: str | None,
+) -> ItemPage:
+    """A page of items, of one turn or of all, in the order in which they were first completed.
+
+    Raises:
+        InvalidCursor: The cursor is none, belongs elsewhere, or its anchor is not what it was.
+        BrokenLineage: An ancestor that is reached is missing or changed.
+    """
+    pager = _Pager(lineage, totals)
+    at = pager.anchored(cursor, "items", turn_id)
+    size = bounded(limit)
+    late: list[LateRecord] | None = None
+    if turn_id is not None:
+        rows = _ordered(pager, turn_rows(lineage, turn_id, totals))
+    elif descending:
+        rows, late = _newest_rows(pager, at, size)
+    else:
+        rows = _oldest_rows(pager, at, size)
+    if descending:
+        rows = rows[::-1]
+    if at is not None:
+        rows = [row for row in rows if _beyond(pager, row, at, descending=descending)]
+    page = [row for row, _ in rows[:size]]
+    seen = pager.end if descending and turn_id is None else None
+    following = None
+    if len(rows) > size:
+        last, sub = rows[size - 1]
+        following = pager.cursor(
+            last.position, "items", inclusive=False, sub=sub, turn=turn_id, seen=seen, late=late or []
+        )
+    backwards = None
+    if rows:
+        first, sub = rows[0]
+        backwards = pager.cursor(first.position, "items", inclusive=True, sub=sub, turn=turn_id)
+    return ItemPage(page, following, backwards)
+
+
+Row = tuple[ItemEntry, int]
+"""An item, and which of the items that stand at its record it is."""
+
+
+def _ordered(pager: _Pager, entries: Sequence[ItemEntry]) -> list[Row]:
+    """Oldest first; items that stand at one record in the order in which they are shown."""
+    rows: list[Row] = []
+    for entry in sorted(entries, key=lambda entry: pager.key(entry.position)):
+        sub = rows[-1][1] + 1 if rows and rows[-1][0].position == entry.position else 0
+        rows.append((entry, sub))
+    return rows
+
+
+def _beyond(pager: _Pager, row: Row, at: Cursor, *, descending: bool) -> bool:
+    """Whether an item lies beyond the cursor, in the direction that is read."""
+    mine, anchor = (*pager.key(row[0].position), row[1]), (*pager.key(at.anchor), at.sub)
+    if mine == anchor:
+        return at.inclusive
+    return mine < anchor if descending else mine > anchor
+
+
+def _newest_rows(pager: _Pager, at: Cursor | None, size: int) -> tuple[list[Row], list[LateRecord]]:
+    """The items before the cursor: all of as many turns as a page needs, oldest first; and what is known above them."""
+    if at is None:
+        reader = TurnReader(pager.lineage, "full", first_start=pager.first_start, rows=True)
+    else:
+        reader = pager.below(at, next_start(pager.lineage, at.anchor), "full", rows=True)
+    known: list[LateRecord] = []
+    low: Position | None = None
+    for entry in reader:
+        low = entry.position
+        rows = _with_late(pager, reader, low)
+        usable = [row for row in rows if at is None or _beyond(pager, row, at, descending=True)]
+        if len(usable) > size:
+            floor = usable[-size][0].position
+            known = [late for late in reader.pending() if pager.key(late.position) >= pager.key(floor)]
+            return rows, known
+    return _with_late(pager, reader, None), known
+
+
+def _oldest_rows(pager: _Pager, at: Cursor | None, size: int) -> list[Row]:
+    """The items from the cursor on: all of as many turns as a page needs, oldest first."""
+    anchor = at.anchor if at is not None else pager.root()
+    turns = 4
+    while True:
+        high = pager.window_end(anchor, turns)
+        reader = reader_before(pager.lineage, high, pager.totals, "full", rows=True)
+        for entry in reader:
+            if pager.key(entry.position) <= pager.key(anchor):
+                break
+        rows = _with_late(pager, reader, anchor)
+        if high is not None:
+            rows = [row for row in rows if pager.key(row[0].position) < pager.key(high)]
+        usable = [row for row in rows if at is None or _beyond(pager, row, at, descending=False)]
+        if high is None or len(usable) > size:
+            return rows
+        turns *= 2
+
+
+def _with_late(pager: _Pager, reader: TurnReader, low: Position | None) -> list[Row]:
+    """The items that a reader met down to ``low``, with those of older turns that stand among them."""
+    entries = [row for row in reader.rows if low is None or pager.key(row.position) >= pager.key(low)]
+    known = {(row.turn_id, row.item["id"]) for row in reader.rows}
+    older: dict[str, Sequence[ItemEntry]] = {}
+    for late in reader.pending():
+        if low is not None and pager.key(late.position) < pager.key(low):
+            continue
+        entry = _late_item(pager, late)
+        if entry is None or (entry.turn_id, entry.item["id"]) in known:
+            continue
+        rows = older.get(late.turn_id)
+        if rows is None:
+            rows = older[late.turn_id] = turn_rows(pager.lineage, late.turn_id, pager.totals)
+        own = next((row for row in rows if row.item["id"] == entry.item["id"]), entry)
+        known.add((entry.turn_id, entry.item["id"]))
+        if low is None or pager.key(own.position) >= pager.key(low):
+            entries.append(own)
+    return _ordered(pager, entries)
+
+
+def _late_item(pager: _Pager, late: LateRecord) -> ItemEntry | None:
+    segment = pager.lineage.segment(late.position.rollout)
+    record = record_at(segment, late.position.offset) if segment is not None else None
+    entry = placed(record, segment, "full") if record is not None and segment is not None else None
+    return entry.as_item() if entry is not None else None

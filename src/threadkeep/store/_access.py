@@ -1,0 +1,247 @@
+"""Finding and opening threads: which rollout is current, what it inherits from, what is known of it."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from threadkeep.backends import RolloutRef
+from threadkeep.errors import (
+    AmbiguousId,
+    AmbiguousRollout,
+    InvalidRequest,
+    ThreadkeepError,
+    ThreadNotFound,
+)
+from threadkeep.ids import canonical
+from threadkeep.lineage import Lineage, boundary_digest
+from threadkeep.records import Cost, Source
+from threadkeep.replay import Totals, count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from threadkeep.backends import Backend, Facts, Marks
+    from threadkeep.lineage import Segment
+    from threadkeep.records import Boundary, HistoryBase
+
+__all__ = ["Access", "Located", "current_of"]
+
+_KEPT_TOTALS: Final = 64
+"""Of how many rollouts a store keeps the totals at hand, besides those in the catalog."""
+
+_MOST_MATCHES: Final = 10
+_MIN_PREFIX: Final = 4
+
+
+class Located(msgspec.Struct):
+    """A thread that was found.
+
+    Attributes:
+        thread_id: Its id.
+        ref: Its current rollout.
+        facts: What others in the home say of it.
+        marks: What threadkeep remembers of it.
+    """
+
+    thread_id: str
+    ref: RolloutRef
+    facts: Facts
+    marks: Marks
+
+    @property
+    def archived(self) -> bool:
+        """Whether the thread is archived: as threadkeep was told, as Codex's index says, or by its place."""
+        if self.marks.archived is not None:
+            return self.marks.archived
+        return self.ref.archived if self.facts.archived is None else self.facts.archived
+
+    @property
+    def name(self) -> str | None:
+        """The thread's name: the one given here, else the one that others in the home know."""
+        if self.marks.name is not None:
+            return self.marks.name or None
+        return self.facts.name
+
+
+class Access:
+    """What every operation of a store needs: it finds threads and opens their lineages.
+
+    It is also where lineages find ancestors, and where replay finds totals.
+    """
+
+    def __init__(self, backend: Backend, scratch: Backend) -> None:
+        self.backend = backend
+        self.scratch = scratch
+        self._lock = threading.Lock()
+        self._totals: OrderedDict[str, Totals] = OrderedDict()
+
+    # Threads
+
+    def backend_of(self, thread_id: str) -> Backend:
+        """The backend that holds a thread: the store's, or, for an ephemeral one, memory."""
+        return self.scratch if self.scratch.rollouts_of(thread_id) else self.backend
+
+    def thread_id(self, given: str) -> str:
+        """The id of the one thread that ``given`` names: its id, or any prefix that no other thread's id has.
+
+        Raises:
+            ThreadNotFound: None has it.
+            AmbiguousId: More than one has it.
+            InvalidRequest: It is too short to be meant.
+        """
+        whole = canonical(given)
+        if whole is not None:
+            return whole
+        prefix = given.strip().lower()
+        if len(prefix) < _MIN_PREFIX or not set(prefix) <= set("0123456789abcdef-"):
+            raise InvalidRequest(f"{given!r} is no thread id and no prefix of one (at least {_MIN_PREFIX} characters)")
+        found = self.scratch.with_prefix(prefix, 2) + self.backend.with_prefix(prefix, _MOST_MATCHES + 1)
+        if not found:
+            raise ThreadNotFound(f"no thread's id begins with {given!r} in {self.backend.name}")
+        if len(found) > 1:
+            listed = ", ".join(found[:_MOST_MATCHES]) + (" ..." if len(found) > _MOST_MATCHES else "")
+            raise AmbiguousId(f"{given!r} begins the ids of several threads: {listed}", matches=found[:_MOST_MATCHES])
+        return found[0]
+
+    def locate(self, given: str, *, hidden: bool = False) -> Located:
+        """The thread that ``given`` names, with its current rollout.
+
+        The current rollout is the one that a local revert made, else the one that Codex's index points at, else the
+        one with the newest id. Where the index and the newest id disagree, nothing decides.
+
+        Args:
+            given: The id, or a prefix of it.
+            hidden: Find deleted threads, too, that others inherit from.
+
+        Raises:
+            ThreadNotFound: There is none.
+            AmbiguousRollout: Two rollouts claim to be the current one.
+        """
+        thread_id = self.thread_id(given)
+        backend = self.backend_of(thread_id)
+        marks = backend.marks(thread_id)
+        if marks.hidden and not hidden:
+            raise ThreadNotFound(f"thread {thread_id} was deleted; others still inherit from it", thread=thread_id)
+        facts = backend.facts([thread_id])[thread_id]
+        refs = backend.rollouts_of(thread_id)
+        return Located(thread_id, current_of(thread_id, backend, refs, facts, marks), facts, marks)
+
+    def open(self, located: Located, cost: Cost, *, end: int | None = None) -> Lineage:
+        """The lineage of a thread, its end fixed now; close it after use.
+
+        Raises:
+            UnreadableRollout: The rollout's beginning cannot be understood, or is another thread's.
+        """
+        backend = self.backend_of(located.thread_id)
+        source = backend.open(located.ref, cost)
+        try:
+            return Lineage(self, source, located.thread_id, cost, end=end)
+        except BaseException:
+            source.close()
+            raise
+
+    # Ancestors (threadkeep.lineage.Library)
+
+    def sources(self, rollout_id: str, cost: Cost) -> Iterator[Source]:
+        """Every place that may hold a rollout: memory, the rollout itself, then what pins keep of it."""
+        for backend in (self.scratch, self.backend):
+            ref = backend.find(rollout_id)
+            if ref is not None:
+                try:
+                    yield backend.open(ref, cost)
+                except ThreadkeepError:
+                    continue
+        for pin in self.backend.pins_of(rollout_id):
+            try:
+                yield self.backend.open_pin(pin, cost)
+            except ThreadkeepError:
+                continue
+
+    def anchored(self, child: str) -> Boundary | None:
+        """The boundary that took the place of the one in a child's first record."""
+        return self.backend.anchored(child)
+
+    def first_seen(self, child: str, base: HistoryBase, source: Source, end: int) -> None:
+        """Pin the base of a child that Codex made, when it is first seen."""
+        if any(pin.child == child for pin in self.backend.pins_of(base.thread_id)):
+            return
+        ref = self.backend.find(base.thread_id)
+        if ref is not None and source.path is not None and source.path.endswith(ref.location):
+            self.backend.pin(child, ref, end, boundary_digest(source, end))
+
+    # Totals (threadkeep.replay.TotalsSource)
+
+    def of(self, segment: Segment) -> Totals:
+        """The totals of a segment's rollout up to the segment's end: known ones, extended by what came since."""
+        known = self._known(segment)
+        totals = known if known is not None else Totals(0)
+        cost = segment.source.cost
+        if totals.end < segment.end:
+            if totals.end == 0:
+                cost.full_scans.append(f"rollout {segment.rollout_id}: totals were not known")
+            totals = count(segment, totals, segment.end, cost)
+            totals.digest = boundary_digest(segment.source, totals.end)
+            self.backend.catalog.put_totals(segment.rollout_id, totals.end, msgspec.msgpack.encode(totals))
+        with self._lock:
+            self._totals[f"{segment.rollout_id}:{segment.end}"] = totals
+            while len(self._totals) > _KEPT_TOTALS:
+                self._totals.popitem(last=False)
+        return totals
+
+    def _known(self, segment: Segment) -> Totals | None:
+        with self._lock:
+            held = self._totals.get(f"{segment.rollout_id}:{segment.end}")
+        if held is None:
+            row = self.backend.catalog.totals(segment.rollout_id, segment.end)
+            if row is None:
+                return None
+            try:
+                held = msgspec.msgpack.decode(row[1], type=Totals)
+            except msgspec.MsgspecError:
+                return None
+        if held.end > segment.end or held.digest != boundary_digest(segment.source, held.end):
+            return None
+        return held
+
+
+def current_of(thread_id: str, backend: Backend, refs: list[RolloutRef], facts: Facts, marks: Marks) -> RolloutRef:
+    """Which of a thread's rollouts is the current one (see `Access.locate`).
+
+    Raises:
+        ThreadNotFound: It has none.
+        AmbiguousRollout: Two claim to be it.
+    """
+    if marks.current is not None:
+        ref = backend.find(marks.current)
+        if ref is not None and ref.thread_id == thread_id:
+            return ref
+    open_to_all = [ref for ref in refs if not ref.location.startswith("threadkeep/")]
+    pointed = facts.current
+    if pointed is None and not open_to_all:
+        raise ThreadNotFound(f"no thread {thread_id} in {backend.name}", thread=thread_id)
+    if not open_to_all:
+        assert pointed is not None
+        return pointed
+    newest = max(open_to_all, key=lambda ref: ref.rollout_id)
+    if pointed is None:
+        twins = [ref for ref in open_to_all if ref.rollout_id == newest.rollout_id]
+        if len(twins) > 1:
+            places = " and ".join(ref.location for ref in twins)
+            raise AmbiguousRollout(
+                f"thread {thread_id} has the same rollout in several places: {places}; remove or rename one of them",
+                thread=thread_id,
+                rollout=newest.rollout_id,
+            )
+        return newest
+    if newest.rollout_id > pointed.rollout_id:
+        raise AmbiguousRollout(
+            f"Codex's index says that {pointed.location} is the current rollout of thread {thread_id}, "
+            f"but {newest.location} is newer; nothing decides between them",
+            thread=thread_id,
+            rollout=newest.rollout_id,
+        )
+    return pointed

@@ -1,0 +1,212 @@
+"""Forks, reverts and materialized copies: new rollouts that refer to old ones, or that need none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from threadkeep import _version
+from threadkeep.errors import CodexOwned, InvalidForkPoint, InvalidRequest, TurnNotFound, Unsupported
+from threadkeep.ids import utc
+from threadkeep.lineage import fork_point
+from threadkeep.records import PAGINATED, Cost, encode_record, present
+from threadkeep.records import _build as build
+from threadkeep.replay import find_turn, next_start, read_place
+from threadkeep.store._turns import interrupt_marker
+
+if TYPE_CHECKING:
+    from threadkeep.backends import Backend, Durability, RolloutRef
+    from threadkeep.lineage import ForkPoint, Lineage
+    from threadkeep.store._access import Access, Located
+
+__all__ = ["Place", "fork", "place_of", "revert"]
+
+ORIGINATOR: Final = "threadkeep"
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A fork point as the caller names it: at most one of the two; neither is the head.
+
+    Attributes:
+        through: Id of the last turn that the child has.
+        before: Id of the first turn that the child does not have.
+    """
+
+    through: str | None = None
+    before: str | None = None
+
+
+def place_of(access: Access, lineage: Lineage, place: Place) -> tuple[str, int | None, bool]:
+    """Where a fork starts: (rollout, offset, whether a turn that runs there is cut off).
+
+    Raises:
+        InvalidRequest: Both kinds of place were named.
+        TurnNotFound: The thread shows no such turn.
+    """
+    if place.through is not None and place.before is not None:
+        raise InvalidRequest("`before` cannot be combined with `through`", thread=lineage.thread_id)
+    tip = lineage.tip
+    wanted = place.through or place.before
+    if wanted is None:
+        return tip.rollout_id, None, True
+    entry = find_turn(lineage, wanted, access)
+    if entry is None:
+        raise TurnNotFound(f"turn not found: {wanted}", thread=lineage.thread_id)
+    if place.before is not None:
+        return entry.position.rollout, entry.position.offset, False
+    if entry.end is not None:
+        return entry.end.rollout, entry.end.offset, False
+    following = next_start(lineage, entry.position, wanted)
+    if following is not None:  # it was cut off, and something else began
+        return following.rollout, following.offset, True
+    return tip.rollout_id, None, True
+
+
+def fork(
+    access: Access,
+    source: Located,
+    place: Place,
+    cost: Cost,
+    *,
+    ephemeral: bool,
+    durability: Durability,
+) -> tuple[str, RolloutRef]:
+    """Make a child that inherits by reference; nothing of the history is copied. Returns (thread id, rollout).
+
+    Raises:
+        Unsupported: The backend cannot keep a history base.
+        InvalidForkPoint: No child can begin there.
+    """
+    backend = access.backend_of(source.thread_id)
+    target = access.scratch if ephemeral else backend
+    if not target.keeps_history_bases:
+        raise Unsupported(f"{target.name} cannot keep a history base, so it cannot fork by reference")
+    thread_id = target.ids.new()
+    with backend.guard(exclusive=False), access.open(source, cost) as lineage:
+        rollout, offset, interrupts = place_of(access, lineage, place)
+        point = fork_point(lineage, rollout, offset, interrupts=interrupts)
+        lines = _child_lines(target, _child_meta(target, lineage, point, thread_id), point)
+        if not ephemeral:
+            _secure(access, backend, point, thread_id, durability)
+        ref = target.create(thread_id, thread_id, lines, durability=durability, kept=False)
+        cost.bytes_written += len(lines)
+    return thread_id, ref
+
+
+def revert(
+    access: Access, located: Located, before: str, cost: Cost, *, local: bool, durability: Durability
+) -> RolloutRef:
+    """Put the thread's end before a turn: a new rollout of the same thread that inherits what stands before it.
+
+    Raises:
+        CodexOwned: Codex has indexed the thread, and the change is not to be kept to threadkeep alone.
+        TurnNotFound: The thread shows no such turn.
+    """
+    backend = access.backend_of(located.thread_id)
+    if located.facts.indexed and not local:
+        raise CodexOwned(
+            f"Codex has indexed thread {located.thread_id}: a revert behind its back would give the thread two ends",
+            thread=located.thread_id,
+        )
+    lease = backend.lease(located.thread_id)
+    try:
+        with backend.guard(exclusive=False), access.open(located, cost) as lineage:
+            rollout, offset, _ = place_of(access, lineage, Place(before=before))
+            point = fork_point(lineage, rollout, offset, interrupts=False)
+            rollout_id = backend.ids.new()
+            meta = _reverted_meta(backend, lineage, point)
+            lines = _child_lines(backend, meta, point)
+            _secure(access, backend, point, rollout_id, durability)
+            ref = backend.create(
+                located.thread_id, rollout_id, lines, durability=durability, kept=located.facts.indexed
+            )
+            cost.bytes_written += len(lines)
+            if located.facts.indexed:
+                marks = backend.marks(located.thread_id)
+                backend.set_marks(located.thread_id, msgspec.structs.replace(marks, current=rollout_id))
+            return ref
+    finally:
+        lease.release()
+
+
+def _secure(access: Access, backend: Backend, point: ForkPoint, child: str, durability: Durability) -> None:
+    """Before a child refers to bytes, they are flushed and pinned."""
+    if point.base is None or point.segment is None:
+        return
+    holder = access.scratch if access.scratch.find(point.base.thread_id) is not None else backend
+    ref = holder.find(point.base.thread_id)
+    if ref is None:
+        return  # the base itself lives on in a pin alone; the child is pinned to the same bytes below
+    if durability == "fsync":
+        holder.flush(ref)
+    assert point.base.threadkeep is not None
+    holder.pin(child, ref, point.end, point.base.threadkeep.digest)
+
+
+def _child_lines(backend: Backend, meta: dict[str, Any], point: ForkPoint) -> bytes:
+    now = utc(backend.clock.now_ms())
+    ordinal = point.first_ordinal
+    lines = [encode_record("session_meta", meta, timestamp=now, ordinal=ordinal)]
+    if point.running is not None:
+        turn_id, started_at = point.running
+        marker = interrupt_marker(backend.ids.new(), turn_id)
+        aborted = build.turn_aborted(turn_id, started_at=started_at)
+        lines.append(encode_record("response_item", marker, timestamp=now, ordinal=ordinal + 1))
+        lines.append(encode_record("event_msg", aborted, timestamp=now, ordinal=ordinal + 2))
+    return b"".join(lines)
+
+
+def _child_meta(backend: Backend, lineage: Lineage, point: ForkPoint, thread_id: str) -> dict[str, Any]:
+    cwd, provider = read_place(lineage)
+    source = lineage.tip.head.meta.source if lineage.tip.head.meta is not None else None
+    # Codex takes its default instructions where a child states none. Other readers inherit them; and a child of a
+    # legacy rollout is one that Codex refuses to read.
+    states = backend.shared_with_codex and (point.segment is None or point.segment.mode == PAGINATED)
+    return build.session_meta(
+        thread_id=thread_id,
+        timestamp=utc(backend.clock.now_ms()),
+        cwd=cwd,
+        originator=ORIGINATOR,
+        cli_version=_version.__version__,
+        source=source if isinstance(source, str) else "vscode",
+        model_provider=provider,
+        base_instructions=stated_instructions(lineage) if states else None,
+        state_instructions=states,
+        history_mode=PAGINATED,
+        forked_from_id=lineage.thread_id,
+        forked_from_ordinal_exclusive=point.base.end_ordinal_exclusive if point.base is not None else None,
+        history_base=point.base,
+        window_id=backend.ids.new(),
+    )
+
+
+def _reverted_meta(backend: Backend, lineage: Lineage, point: ForkPoint) -> dict[str, Any]:
+    """The thread's own first record with another base: what it says of the thread stays what it was."""
+    record = lineage.tip.head.record
+    payload: dict[str, Any] = {}
+    if record is not None and record.payload is not None:
+        payload = msgspec.json.decode(record.payload)
+    if not payload:
+        raise InvalidForkPoint(
+            "the thread's first record is damaged, so a revert cannot carry it on",
+            thread=lineage.thread_id,
+            rollout=lineage.tip.rollout_id,
+        )
+    payload["timestamp"] = utc(backend.clock.now_ms())
+    payload["history_mode"] = PAGINATED
+    payload.pop("history_base", None)
+    if point.base is not None:
+        payload["history_base"] = point.base
+    if payload.get("base_instructions") is None and backend.shared_with_codex:
+        payload["base_instructions"] = stated_instructions(lineage)
+    return payload
+
+
+def stated_instructions(lineage: Lineage) -> msgspec.Raw | None:
+    """The base instructions that the nearest rollout of a lineage states, as bytes."""
+    for segment in lineage.newest_first():
+        meta = segment.head.meta
+        if meta is not None and present(meta.base_instructions):
+            return meta.base_instructions
+    return None

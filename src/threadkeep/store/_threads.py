@@ -1,0 +1,114 @@
+"""Threads as lists and people see them: derived from records, kept in the catalog, checked against the rollout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from threadkeep.errors import CorruptHistory, StorageFailure
+from threadkeep.ids import timestamp_ms
+from threadkeep.records import Cost
+from threadkeep.replay import ThreadFacts, read_counts, read_facts
+from threadkeep.store._models import Thread
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from threadkeep.backends import RolloutStat
+    from threadkeep.store._access import Access, Located
+
+__all__ = ["read_thread", "read_threads"]
+
+
+class _Row(msgspec.Struct):
+    """A catalog row: facts, and what kept them from being whole."""
+
+    facts: ThreadFacts
+    problem: str | None = None
+
+
+def read_thread(access: Access, located: Located, cost: Cost, *, counts: bool = False) -> Thread:
+    """One thread, from its row where that is still true of the rollout, else from the rollout itself."""
+    backend = access.backend_of(located.thread_id)
+    thread = read_threads(access, [(located, backend.stat(located.ref))], cost)[0]
+    if counts:
+        with access.open(located, cost) as lineage:
+            thread.counts = read_counts(lineage, access)
+    return thread
+
+
+def read_threads(access: Access, found: Sequence[tuple[Located, RolloutStat]], cost: Cost) -> list[Thread]:
+    """Several threads at once: rows that are still true are taken together, the others are made anew."""
+    kept = access.backend.catalog.rows([located.ref.rollout_id for located, _ in found])
+    fresh: list[tuple[str, str, bytes]] = []
+    threads: list[Thread] = []
+    for located, stat in found:
+        stamp = f"{stat.size}:{stat.mtime_ns}:{stat.identity}:{located.thread_id}"
+        row = _decoded(kept.get(located.ref.rollout_id), stamp)
+        if row is None:
+            row = _derive(access, located, cost)
+            fresh.append((located.ref.rollout_id, stamp, msgspec.msgpack.encode(row)))
+        threads.append(_thread(access, located, stat, row))
+    access.backend.catalog.put_rows(fresh)
+    return threads
+
+
+def _decoded(kept: tuple[str, bytes] | None, stamp: str) -> _Row | None:
+    if kept is None or kept[0] != stamp:
+        return None
+    try:
+        return msgspec.msgpack.decode(kept[1], type=_Row)
+    except msgspec.MsgspecError:
+        return None
+
+
+def _derive(access: Access, located: Located, cost: Cost) -> _Row:
+    """What the rollout says. A thread that cannot be read in full is shown with what can be read, never left out."""
+    try:
+        with access.open(located, cost) as lineage:
+            try:
+                return _Row(read_facts(lineage, access))
+            except CorruptHistory as error:
+                return _Row(read_facts(lineage, access, own_only=True), str(error))
+    except (CorruptHistory, StorageFailure) as error:
+        return _Row(
+            ThreadFacts(located.thread_id, located.ref.rollout_id, "", timestamp_ms(located.thread_id) or 0),
+            str(error),
+        )
+
+
+def _thread(access: Access, located: Located, stat: RolloutStat, row: _Row) -> Thread:
+    facts = row.facts
+    return Thread(
+        located.thread_id,
+        located.ref.rollout_id,
+        facts.mode,
+        located.name,
+        facts.preview,
+        located.archived,
+        facts.created_ms,
+        stat.mtime_ns // 1_000_000,
+        model=facts.model,
+        effort=facts.effort,
+        model_provider=facts.model_provider,
+        cwd=facts.cwd,
+        git=facts.git,
+        source=facts.source,
+        thread_source=facts.thread_source,
+        originator=facts.originator,
+        cli_version=facts.cli_version,
+        session_id=facts.session_id,
+        forked_from_id=facts.forked_from_id,
+        parent_thread_id=facts.parent_thread_id,
+        agent_nickname=facts.agent_nickname,
+        agent_role=facts.agent_role,
+        memory_mode=facts.memory_mode,
+        usage=facts.usage,
+        base=facts.base,
+        size=stat.size,
+        location=located.ref.location,
+        compressed=located.ref.compressed,
+        ephemeral=access.backend_of(located.thread_id) is access.scratch,
+        problem=row.problem,
+    )

@@ -1,0 +1,257 @@
+"""Recording a turn: the records of one exchange in the order in which Codex writes them (``storage.md`` 2.1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from threadkeep.errors import InvalidRequest
+from threadkeep.records import PAGINATED
+from threadkeep.records import _build as build
+from threadkeep.store._writer import NewRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    from threadkeep.store._writer import Writer
+
+__all__ = ["TurnWriter"]
+
+_MARKER: Final = "<turn_aborted>\nThe turn was interrupted before it ended.\n</turn_aborted>"
+"""Tells the model that a turn was cut off. Codex knows it by the tags (``storage.md`` 3.5); the words are ours."""
+
+
+class TurnWriter:
+    """One turn while it is recorded; use it as a context manager.
+
+    Entering writes the turn's start, its settings and what the user said; leaving writes its end: completed, failed
+    after `fail`, interrupted after `interrupt` or an exception. What a person sees and what the model sees are written
+    side by side, as the thread's history mode asks.
+
+    Args:
+        writer: The thread's writer.
+        text: What the user said.
+        model: The model that the turn runs with.
+        cwd: The folder that the turn works in.
+        approval_policy: As in Codex's ``turn_context``.
+        permission_profile: As in Codex's ``turn_context``.
+        effort: Reasoning effort; None where it was not set.
+        model_context_window: Tokens that the model takes; None where it is not known.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        text: str,
+        *,
+        model: str = "unknown",
+        cwd: str = "/",
+        approval_policy: Any = "never",
+        permission_profile: Mapping[str, Any] | None = None,
+        effort: str | None = None,
+        model_context_window: int | None = None,
+    ) -> None:
+        self._writer = writer
+        self._text = text
+        self._settings: dict[str, Any] = {
+            "cwd": cwd,
+            "model": model,
+            "approval_policy": approval_policy,
+            "permission_profile": dict(permission_profile or {"type": "disabled"}),
+            "effort": effort,
+        }
+        self._window = model_context_window
+        self._started_ms = 0
+        self._error: dict[str, Any] | None = None
+        self._interrupted = False
+        self._said: str | None = None
+        self._state = "new"
+        self.id = writer.new_id()
+
+    def __enter__(self) -> Self:
+        if self._state != "new":
+            raise InvalidRequest("a turn is recorded once", thread=self._writer.thread_id)
+        self._state = "open"
+        self._started_ms = self._writer.now_ms()
+        message = build.user_message(self._text, item_id=f"msg_{self._writer.new_id()}", turn_id=self.id)
+        self._writer.append_all(
+            [
+                NewRecord(
+                    "event_msg",
+                    build.task_started(self.id, started_at=self._started_ms // 1000, model_context_window=self._window),
+                ),
+                NewRecord("turn_context", build.turn_context(self.id, **self._settings)),
+                NewRecord("response_item", message),
+                self._shown(
+                    build.user_item(self._text, item_id=self._writer.new_id()), build.user_message_event(self._text)
+                ),
+            ]
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._state != "open":
+            return
+        self._state = "closed"
+        if error is not None:
+            self._interrupted = True
+        now = self._writer.now_ms()
+        times = {
+            "started_at": self._started_ms // 1000,
+            "completed_at": now // 1000,
+            "duration_ms": now - self._started_ms,
+        }
+        if self._interrupted:
+            self._writer.append_all(
+                [
+                    NewRecord("response_item", interrupt_marker(self._writer.new_id(), self.id)),
+                    NewRecord("event_msg", build.turn_aborted(self.id, **times)),
+                ]
+            )
+            return
+        self._writer.append(
+            "event_msg",
+            build.task_complete(self.id, last_agent_message=self._said, error=self._error, **times),
+        )
+
+    def say(self, text: str, *, phase: str | None = None) -> None:
+        """Record an assistant message, for the model and for people."""
+        item_id = f"msg_{self._writer.new_id()}"
+        payload = build.assistant_message(text, item_id=item_id, turn_id=self.id)
+        item = build.agent_item(text, item_id=item_id)
+        event = build.agent_message_event(text)
+        if phase is not None:
+            payload["phase"] = item["phase"] = event["phase"] = phase
+        self._said = text
+        self._append([self._shown(item, event), NewRecord("response_item", payload)])
+
+    def add(self, item: Any, *, shown: Mapping[str, Any] | None = None, metadata: Any = None) -> None:
+        """Record a response item as the provider gave it (a dict, or its bytes as `msgspec.Raw`).
+
+        Args:
+            item: The response item: what the model sees of it next time.
+            shown: The turn item that a person sees of it, in a paginated thread; None for nothing.
+            metadata: Harness metadata; None to leave it out.
+        """
+        records = [NewRecord("response_item", item, metadata)]
+        if shown is not None and self._writer.mode == PAGINATED:
+            records.insert(0, self._item(shown))
+        self._append(records)
+
+    def event(self, payload: Any) -> None:
+        """Record an event, as far as the thread's history mode keeps it."""
+        self._append([NewRecord("event_msg", payload)])
+
+    def count(self, *, total: Mapping[str, int], last: Mapping[str, int]) -> None:
+        """Record the token usage after a model call."""
+        self._append([NewRecord("event_msg", build.token_count(total, last, model_context_window=self._window))])
+
+    def compact(
+        self,
+        summary: str,
+        replacement_history: Sequence[Any],
+        *,
+        window_number: int,
+        window_ids: tuple[str, str, str] | None = None,
+    ) -> None:
+        """Record a checkpoint: from here on the model context begins with ``replacement_history``.
+
+        Args:
+            summary: What the compaction says of what came before.
+            replacement_history: Response items (values or `msgspec.Raw`) that stand for everything before.
+            window_number: Number of the context window that begins, one above the one before.
+            window_ids: Ids (UUIDv7) of the first window, the previous one and this one; None makes up one of them all.
+        """
+        made = self._writer.new_id()
+        first, previous, current = window_ids or (made, made, made)
+        settings = self._settings
+        payload = build.compacted(
+            summary,
+            replacement_history,
+            window_number=window_number,
+            first_window_id=first,
+            previous_window_id=previous,
+            window_id=current,
+            resume_metadata={
+                "last_started_turn_id": self.id,
+                "previous_turn_settings": {
+                    "model": settings["model"],
+                    "comp_hash": None,
+                    "realtime_active": False,
+                },
+            },
+        )
+        now = self._writer.now_ms()
+        shown = {"type": "ContextCompaction", "id": self._writer.new_id()}
+        applied = {
+            "model": settings["model"],
+            "model_provider_id": "unknown",
+            "approval_policy": settings["approval_policy"],
+            "approvals_reviewer": "user",
+            "permission_profile": settings["permission_profile"],
+            "cwd": settings["cwd"],
+            "collaboration_mode": {
+                "mode": "default",
+                "settings": {
+                    "model": settings["model"],
+                    "reasoning_effort": settings["effort"],
+                    "developer_instructions": None,
+                },
+            },
+        }
+        visible = (
+            build.item_completed(
+                shown, thread_id=self._writer.thread_id, turn_id=self.id, started_at_ms=now, completed_at_ms=now
+            )
+            if self._writer.mode == PAGINATED
+            else {"type": "context_compacted"}
+        )
+        self._append(
+            [
+                NewRecord("compacted", payload),
+                NewRecord("turn_context", build.turn_context(self.id, **settings)),
+                NewRecord("event_msg", build.thread_settings_applied(self._writer.thread_id, applied)),
+                NewRecord("event_msg", visible),
+            ]
+        )
+
+    def fail(self, message: str, info: Any = None) -> None:
+        """The turn ends with an error."""
+        self._error = {"message": message, "codex_error_info": info}
+
+    def interrupt(self) -> None:
+        """The turn ends interrupted."""
+        self._interrupted = True
+
+    def _append(self, records: list[NewRecord]) -> None:
+        if self._state != "open":
+            raise InvalidRequest("the turn is not open", thread=self._writer.thread_id)
+        self._writer.append_all(records)
+
+    def _shown(self, item: Mapping[str, Any], event: Mapping[str, Any]) -> NewRecord:
+        """What a person sees, in the form that the thread's history mode keeps."""
+        return self._item(item) if self._writer.mode == PAGINATED else NewRecord("event_msg", dict(event))
+
+    def _item(self, item: Mapping[str, Any]) -> NewRecord:
+        now = self._writer.now_ms()
+        return NewRecord(
+            "event_msg",
+            build.item_completed(
+                dict(item), thread_id=self._writer.thread_id, turn_id=self.id, started_at_ms=now, completed_at_ms=now
+            ),
+        )
+
+
+def interrupt_marker(item_id: str, turn_id: str | None) -> dict[str, Any]:
+    """The response item that tells the model of an interruption."""
+    passthrough: dict[str, Any] = {"turn_id": turn_id} if turn_id is not None else {}
+    passthrough["content_item_kinds"] = ["generic.turn_aborted"]
+    return {
+        "type": "message",
+        "id": f"msg_{item_id}",
+        "role": "user",
+        "content": [{"type": "input_text", "text": _MARKER}],
+        "internal_chat_message_metadata_passthrough": passthrough,
+    }
