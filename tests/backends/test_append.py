@@ -1,4 +1,4 @@
-"""Appending to a rollout file: one write a record, torn tails closed, shared flushes, a dead writer after a failed flush."""
+"""Appending to a rollout file: one write a record, torn tails closed, shared flushes, dead after a failed flush."""
 
 from __future__ import annotations
 

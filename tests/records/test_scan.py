@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from tests.support import BytesSource
+
 from threadkeep.records import _scan, committed_end, lines_backward, lines_forward
 
 chunks = st.lists(

@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-
 from tests.codex.record_context import THREAD, encode, expand, session_meta
 from tests.oracle import context as oracle
 from tests.support import BytesSource, MemoryLibrary, dump
+
 from threadkeep.lineage import Lineage
 from threadkeep.records import Cost
 from threadkeep.replay import _spoken
-from threadkeep.replay._context import ModelContext
 from threadkeep.replay._replay import read_context
+
+if TYPE_CHECKING:
+    from threadkeep.replay._context import ModelContext
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "context"
 CASES: list[dict[str, Any]] = [

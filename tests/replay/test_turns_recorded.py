@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import pytest
-
 from tests.oracle import turns_paginated as oracle
 from tests.support import BytesSource, MemoryLibrary, dump
+
 from threadkeep.lineage import Lineage
 from threadkeep.records import Cost
 from threadkeep.replay import _legacy
 from threadkeep.replay._reader import TurnReader
-from threadkeep.replay._turn import ItemsView
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from threadkeep.replay._turn import ItemsView
 
 Json = dict[str, Any]
 FIXTURES: Final = Path(__file__).parent.parent / "fixtures"

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from threadkeep.lineage._boundary import UNRESOLVABLE_OFFSET, boundary_digest, next_ordinal
+from threadkeep.lineage._lineage import Segment
 from threadkeep.records import LEGACY, Boundary, HistoryBase, committed_end, lines_backward, records_of
 
 if TYPE_CHECKING:
-    from threadkeep.lineage._lineage import Lineage, Segment
+    from threadkeep.lineage._lineage import Lineage
 
 __all__ = ["UNRESOLVABLE_ORDINAL", "ForkPoint", "fork_point", "newest_turn"]
 

@@ -8,6 +8,7 @@ from threadkeep.records._encode import encode_json, encode_record
 from threadkeep.records._head import Head, read_head
 from threadkeep.records._items import (
     AgentMessage,
+    CompactionTrigger,
     HarnessMetadata,
     InputImage,
     InputText,
@@ -63,6 +64,7 @@ __all__ = [
     "AgentMessage",
     "Boundary",
     "Compacted",
+    "CompactionTrigger",
     "Cost",
     "GitInfo",
     "HarnessMetadata",

@@ -1,7 +1,7 @@
 """Everything that can be wrong with one rollout, by kind: how bad it is and what it means.
 
-The table is the documentation: the reference of ``threadkeep verify`` is generated from it. Where a meaning says what
-Codex does, that is 0.169.0 observed (``storage.md`` 2.1, 7.3; ``app-server.md`` 5).
+The table is the documentation: the reference of ``threadkeep verify`` is generated from it. What it says of Codex is
+0.169.0 observed (``storage.md`` 2.1, 5.1, 7.3; ``app-server.md`` 5).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ __all__ = ["DAMAGE_KINDS", "DamageKind", "Severity"]
 Severity = Literal["info", "warning", "error"]
 """How bad a damage is.
 
-``error``: something that was recorded cannot be read, or the thread cannot be opened, by threadkeep or by Codex.
-``warning``: everything that is whole is read, but a reader sees more, less or something else than was meant.
-``info``: worth knowing; nothing is lost by it.
+``error``: something that was recorded cannot be read, or the thread cannot be opened by threadkeep or by Codex.
+``warning``: what is whole is read, but a reader sees more, less or something else than was meant.
+``info``: worth knowing; threadkeep loses nothing by it.
 """
 
 DamageKind = Literal[
@@ -46,6 +46,7 @@ DamageKind = Literal[
     "invalid-utf8",
     "lone-surrogate",
     "too-deep",
+    "deep-nesting",
     "big-integer",
     "oversized",
     "no-envelope",
@@ -66,7 +67,7 @@ DamageKind = Literal[
     "turn-without-start",
     "call-without-output",
 ]
-"""What is wrong; `DAMAGE_KINDS` says what each means."""
+"""What is wrong; `DAMAGE_KINDS` says what each kind means."""
 
 _BEGINNING: Final[dict[DamageKind, tuple[Severity, str]]] = {
     "empty": (
@@ -76,49 +77,68 @@ _BEGINNING: Final[dict[DamageKind, tuple[Severity, str]]] = {
     "first-line-damaged": (
         "error",
         (
-            "The first line cannot be read, and with it the session_meta. Codex cannot open the thread. threadkeep takes "
-            "a session_meta of the thread from the next lines, or reads on without one; what the rollout inherits is then "
-            "not known."
+            "The first line cannot be read, and with it the session_meta. Codex cannot open the thread. threadkeep "
+            "takes a session_meta that names the thread from the next lines, or reads on without one; what the "
+            "rollout inherits is then not known."
         ),
     ),
     "no-session-meta": (
         "error",
         (
-            "The rollout does not begin with a session_meta. Codex cannot resume the thread. threadkeep takes the history "
-            "mode from the first record; what the rollout inherits is not known."
+            "The rollout does not begin with a session_meta. Codex cannot resume the thread. threadkeep takes a "
+            "session_meta from the next lines, or the history mode from the first record; what the rollout inherits "
+            "is then not known."
         ),
     ),
     "incomplete-meta": (
         "error",
         (
-            "The session_meta lacks a field that Codex requires (timestamp, cwd, originator, cli_version): Codex cannot open "
-            "the thread, threadkeep can."
+            "The session_meta lacks a field that Codex requires (timestamp, cwd, originator, cli_version). Codex "
+            "cannot open the thread, threadkeep can."
         ),
     ),
     "unknown-mode": (
         "error",
         (
-            "The session_meta names a history mode that this version does not know. Nothing opens the thread: a newer "
-            "program wrote it."
+            "The session_meta names a history mode that this version does not know. Nothing opens the thread: a "
+            "newer program wrote it."
         ),
     ),
-    "other-thread": ("error", "The session_meta names another thread than the one that this rollout is to belong to."),
+    "other-thread": (
+        "error",
+        (
+            "The session_meta names another thread than the one that the rollout must belong to. Nothing is served "
+            "from it."
+        ),
+    ),
     "base-in-legacy": (
         "warning",
         "A legacy rollout states a history base. No reader follows it: the thread begins with this rollout.",
     ),
-    "repeated-meta": ("info", "A further session_meta of the thread itself: how legacy rollouts record a change."),
-    "copied-meta": ("info", "A further session_meta of another thread: the history that follows was copied from it."),
+    "repeated-meta": (
+        "info",
+        "A further session_meta of the thread itself: how legacy rollouts record a change of what it says.",
+    ),
+    "copied-meta": (
+        "info",
+        (
+            "A further session_meta, of another thread: what follows was copied from it. Nothing it says is about "
+            "this thread."
+        ),
+    ),
     "hiding-meta": (
         "warning",
         (
-            "A further session_meta in the middle of a paginated rollout. It hides the rollout's records before it from the "
-            "model context; turn lists still show them."
+            "A further session_meta in the middle of a paginated rollout. It hides the rollout's records before it "
+            "from the model context; turn lists still show them."
         ),
     ),
     "copied-prefix-short": (
         "error",
-        "A sub-agent's rollout ends within the history that it was to copy of its parent: Codex cannot resume it.",
+        (
+            "A sub-agent's rollout ends within the history that it was to copy from its parent. Codex cannot resume "
+            "the thread."
+        ),
     ),
 }
 
@@ -126,37 +146,37 @@ _BYTES: Final[dict[DamageKind, tuple[Severity, str]]] = {
     "byte-order-mark": (
         "error",
         (
-            "A byte order mark stands before the record. threadkeep reads past it; Codex does not count the record, and "
-            "cannot open the thread when it is the first one."
+            "A byte order mark stands before a record. threadkeep reads past it. Codex does not count the record, "
+            "and cannot open the thread where it is the first one."
         ),
     ),
     "crlf": (
         "warning",
         (
-            "The line ends in CR LF. The record counts, but the file was not written so: a program changed it, and the "
-            "places at which other threads fork from it may have moved."
+            "The line ends in CR LF. The record counts, but another program than Codex wrote or rewrote the rollout, "
+            "and the places at which other threads fork from it may have moved."
         ),
     ),
-    "blank-line": ("info", "A line without a record. Every reader passes over it."),
+    "blank-line": ("info", "A line that holds no record. Every reader passes over it."),
     "nul-bytes": (
         "error",
         (
-            "NUL bytes stand where text was, as after a power loss. Every reader passes over the line; what was written "
-            "there is lost."
+            "NUL bytes stand where text was, as after a power loss. Every reader passes over the line; what was "
+            "written there is lost."
         ),
     ),
     "nul-tail": (
         "warning",
         (
-            "The rollout ends in NUL bytes, as after a power loss. Every reader passes over them, and the next append begins "
-            "a new line; what was written there and not flushed is lost."
+            "The rollout ends in NUL bytes, as after a power loss. Every reader passes over them, and the next "
+            "append begins a new line; what was written there and not flushed is lost."
         ),
     ),
     "torn-tail": (
         "warning",
         (
-            "The last line has no newline and is no whole record: its writer was stopped. Every reader passes over it, and "
-            "the next append begins a new line."
+            "The last line has no newline and is no whole record: its writer was stopped. It is not part of the "
+            "history, and the next append begins a new line."
         ),
     ),
     "being-written": ("info", "The last line has no newline yet: the writer that holds the thread is at work on it."),
@@ -168,45 +188,55 @@ _BYTES: Final[dict[DamageKind, tuple[Severity, str]]] = {
     "invalid-utf8": (
         "error",
         (
-            "The line is not UTF-8. Every reader passes over it; its bytes stay. Codex cannot read a legacy thread at all "
-            "that holds such a line."
+            "The line is not UTF-8. Every reader passes over it; its bytes stay. Codex cannot read a legacy thread "
+            "at all that holds such a line."
         ),
     ),
     "lone-surrogate": (
         "error",
-        "The line escapes half a character (a lone surrogate). Every reader passes over it; its bytes stay.",
+        (
+            "A text in the line escapes half a character (a lone surrogate). Every reader passes over the line; its "
+            "bytes stay."
+        ),
     ),
     "too-deep": (
         "error",
         (
-            "The record nests more than 127 arrays and objects. Codex does not count it; threadkeep reads on to several "
-            "hundred."
+            "The line nests arrays and objects so deeply that it cannot be read. Every reader passes over it; its "
+            "bytes stay."
         ),
+    ),
+    "deep-nesting": (
+        "info",
+        "The record nests more than 127 arrays and objects. threadkeep reads it, Codex does not count it.",
     ),
     "big-integer": (
         "info",
-        "The record holds an integer beyond 64 bits. threadkeep keeps it as it is; Codex does not count the record.",
+        ("The record holds an integer beyond 64 bits. threadkeep keeps it as it is, Codex does not count the record."),
     ),
-    "oversized": ("error", "The line is longer than a record may be. It is stepped over; its bytes stay."),
+    "oversized": ("error", "The line is longer than a record may be. Every reader steps over it; its bytes stay."),
 }
 
 _RECORDS: Final[dict[DamageKind, tuple[Severity, str]]] = {
     "no-envelope": (
         "error",
         (
-            "The line is JSON but no record: its timestamp, type or payload is missing or of the wrong kind. Codex passes "
-            "over it; its bytes stay."
+            "The line is JSON but no record: its timestamp, type or payload is missing or of the wrong kind. Codex "
+            "passes over it; its bytes stay."
         ),
     ),
     "before-envelope": (
         "info",
-        "The rollout was written before records had envelopes (mid-2025). threadkeep reads it; today's Codex does not.",
+        (
+            "The rollout begins with a line from before records had envelopes (mid-2025). threadkeep reads such "
+            "lines, today's Codex does not."
+        ),
     ),
     "unknown-type": (
         "info",
         (
-            "A record of a type that the history does not use: a newer program's, or an event that is not kept any more. It "
-            "is kept as the bytes that it is."
+            "A record of a type that history does not use: a newer program's, or one that is no longer kept. Its "
+            "bytes stay, every reader passes over it."
         ),
     ),
     "misfit": (
@@ -215,19 +245,22 @@ _RECORDS: Final[dict[DamageKind, tuple[Severity, str]]] = {
     ),
     "ordinal-missing": (
         "warning",
-        "A record of a paginated rollout has no ordinal. Codex's turn lists leave it out; the model context has it.",
+        ("A record of a paginated rollout has no ordinal. Codex's turn lists leave it out; the model context has it."),
     ),
     "last-ordinal-missing": (
         "error",
-        "The last record of a paginated rollout has no ordinal: Codex cannot resume the thread, threadkeep can.",
+        "The last record of a paginated rollout has no ordinal. Codex cannot resume the thread, threadkeep can.",
     ),
     "ordinal-duplicate": (
         "warning",
-        "A record has the ordinal of the record before it. Codex's turn lists leave it out; the model context has it.",
+        (
+            "A record has the ordinal of the record before it. Codex's turn lists leave it out; the model context "
+            "has it."
+        ),
     ),
     "ordinal-back": (
         "warning",
-        "A record's ordinal is lower than one before it. Codex's turn lists leave it out; the model context has it.",
+        ("A record's ordinal is lower than one before it. Codex's turn lists leave it out; the model context has it."),
     ),
     "ordinal-gap": (
         "warning",
@@ -236,34 +269,37 @@ _RECORDS: Final[dict[DamageKind, tuple[Severity, str]]] = {
     "ordinal-start": (
         "warning",
         (
-            "The first ordinal of a paginated rollout is not the one that its history base says (0 without a base). Records "
-            "numbered lower than the base are missing from Codex's turn lists."
+            "The first ordinal of a paginated rollout is not the one that its history base says (0 without a base). "
+            "Codex's turn lists leave out records that are numbered lower than the base."
         ),
     ),
-    "ordinal-too-big": ("error", "An ordinal is beyond what Codex can store: its turn lists of the thread are empty."),
+    "ordinal-too-big": (
+        "warning",
+        "An ordinal is beyond what Codex can store. Its turn lists show nothing of the rollout; threadkeep's do.",
+    ),
     "ordinal-in-legacy": ("info", "A record of a legacy rollout has an ordinal. No reader looks at it."),
-    "timestamp-unreadable": ("info", "A record's timestamp is no RFC 3339 time. The record counts without it."),
+    "timestamp-unreadable": ("info", "A record's timestamp is no RFC 3339 time. The record counts, without a time."),
     "timestamp-back": (
         "info",
         (
-            "A record was written more than a minute before the one that precedes it: a clock was set back, or records were "
-            "copied. Order follows the file, not the clock."
+            "A record says that it was written more than a minute before the one that precedes it: a clock was set "
+            "back. Order follows the rollout, not the clock."
         ),
     ),
     "turn-without-end": (
         "info",
-        "A turn starts and never ends before the next one, or at all: it is shown as interrupted.",
+        ("A turn starts, and the next one starts or the rollout ends before it has ended. It is shown as interrupted."),
     ),
     "turn-without-start": (
         "info",
         (
-            "A turn ends that was not started in this rollout. A paginated rollout lists it by its end alone; in a legacy "
-            "one a completion ends the turn that is open."
+            "A turn ends that starts nowhere before in the rollout. A paginated rollout lists it by its end alone; "
+            "in a legacy one a completion ends the turn that is open."
         ),
     ),
     "call-without-output": (
         "info",
-        "A tool call has no output, as after a kill. The model is told that the call was aborted.",
+        ("A tool call has no output after it, as when its program was killed. The model is told that it was aborted."),
     ),
 }
 

@@ -7,12 +7,14 @@ contents stay bytes.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 __all__ = [
     "AgentMessage",
+    "CompactionTrigger",
     "HarnessMetadata",
     "InputImage",
     "InputText",
@@ -66,7 +68,7 @@ class InputImage(msgspec.Struct, tag_field="type", tag="input_image"):
 
     def __post_init__(self) -> None:
         if not isinstance(self.image_url, str) and not isinstance(self.file_id, str):
-            raise ValueError("an image names its source")
+            raise ValueError("an image names its source")  # noqa: TRY004 - what msgspec turns into its own error
 
 
 class InputAudio(msgspec.Struct, tag_field="type", tag="input_audio"):
@@ -77,7 +79,7 @@ class InputAudio(msgspec.Struct, tag_field="type", tag="input_audio"):
 
     def __post_init__(self) -> None:
         if not isinstance(self.audio_url, str) and not isinstance(self.file_id, str):
-            raise ValueError("a sound names its source")
+            raise ValueError("a sound names its source")  # noqa: TRY004 - as above
 
 
 class EncryptedPart(msgspec.Struct, tag_field="type", tag="encrypted_content"):
@@ -367,11 +369,9 @@ _decode_kind: Final = msgspec.json.Decoder(_Kind).decode
 
 def response_item(payload: msgspec.Raw | bytes) -> ResponseItem | str | None:
     """A response item; its type alone where that is unknown; None where the payload does not fit its schema."""
-    try:
+    with contextlib.suppress(msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         item: ResponseItem = _decode_item(payload)
         return item
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        pass
     try:
         kind = _decode_kind(payload).type
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):

@@ -8,7 +8,7 @@ to be classified; the result is the same, only slower. A line that is not UTF-8 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 
@@ -29,11 +29,13 @@ _HEAD: Final = re.compile(
 _BOM: Final = b"\xef\xbb\xbf"
 _UTF8_CHUNK: Final = 1 << 20
 
+_SHORTEST: Final = 4096
+"""Lines of white space alone are looked for up to this length; longer ones are damage."""
+
 # Types whose payload names a type of its own that matters to replay.
 _WITH_SUBTYPE: Final = frozenset({"event_msg", "response_item", "realtime_item", "retained_context"})
 
-_NAMES: Final[dict[bytes, str]] = {}
-"""Interned names of record and payload types; bounded, since names come from outside."""
+_KINDS: Final[dict[tuple[bytes, bytes | None], tuple[str, str]]] = {}
 _MOST_NAMES: Final = 1024
 
 
@@ -57,6 +59,11 @@ class _Kinded(msgspec.Struct):
     type: str = ""
 
 
+_Head: TypeAlias = "tuple[str, int | None] | re.Match[bytes]"
+"""Write time and ordinal, or the match that holds them until somebody asks."""
+
+_NO_HEAD: Final = ("", None)
+
 _decode_envelope: Final = msgspec.json.Decoder(_Envelope).decode
 _decode_kinded: Final = msgspec.json.Decoder(_Kinded).decode
 _typed_decoders: Final[dict[type, msgspec.json.Decoder[Any]]] = {}
@@ -72,36 +79,38 @@ class Record:
         kind: The record's type, such as ``event_msg``; ``session_meta`` and ``response_item`` also for lines from
             before the envelope. Empty for a line that cannot be understood.
         subtype: The payload's own type (``task_started``, ``message``), where it names one; else empty.
-        timestamp: The write time as it stands in the record; empty where there is none.
-        ordinal: The record's ordinal; None in legacy rollouts.
         bare: Whether the line is from before the envelope, so that the line itself is the payload.
     """
 
-    __slots__ = ("_envelope", "bare", "kind", "line", "offset", "ordinal", "subtype", "timestamp")
+    __slots__ = ("_envelope", "_head", "bare", "kind", "line", "offset", "subtype")
 
-    def __init__(
-        self,
-        offset: int,
-        line: bytes,
-        kind: str,
-        subtype: str,
-        timestamp: str,
-        ordinal: int | None,
-        *,
-        bare: bool = False,
-    ) -> None:
+    def __init__(self, offset: int, line: bytes, kind: str, subtype: str, head: _Head, *, bare: bool = False) -> None:
         self.offset = offset
         self.line = line
         self.kind = kind
         self.subtype = subtype
-        self.timestamp = timestamp
-        self.ordinal = ordinal
         self.bare = bare
+        self._head = head
         self._envelope: _Envelope | None = None
 
     def __repr__(self) -> str:
         name = f"{self.kind}/{self.subtype}" if self.subtype else self.kind or "not a record"
         return f"<Record {name} at {self.offset}, {len(self.line)} bytes>"
+
+    @property
+    def timestamp(self) -> str:
+        """The write time as it stands in the record; empty where there is none."""
+        head = self._head
+        return head[0] if isinstance(head, tuple) else head[1].decode("ascii", "replace")
+
+    @property
+    def ordinal(self) -> int | None:
+        """The record's ordinal; None in legacy rollouts."""
+        head = self._head
+        if isinstance(head, tuple):
+            return head[1]
+        digits = head[2]
+        return int(digits) if digits is not None else None
 
     @property
     def end(self) -> int:
@@ -150,14 +159,24 @@ class Record:
             return decode_strict(_without_bom(self.line)) is not None
         return self._decoded() is not None
 
+    def parts(self) -> tuple[msgspec.Raw, msgspec.Raw] | None:
+        """(payload, harness metadata) as bytes, the second empty where there is none; None for a damaged line."""
+        if self.bare:
+            payload = self.payload
+            return (payload, EMPTY_RAW) if payload is not None else None
+        envelope = self._decoded()
+        return (envelope.payload, envelope.metadata) if envelope is not None else None
+
     def _decoded(self) -> _Envelope | None:
-        if self._envelope is None and self.kind:
+        envelope = self._envelope
+        if envelope is None and self.kind:
+            line = self.line
             try:
-                if is_utf8(self.line):
-                    self._envelope = _decode_envelope(_without_bom(self.line))
+                if line.isascii() or is_utf8(line):
+                    envelope = self._envelope = _decode_envelope(_without_bom(line))
             except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-                self._envelope = None
-        return self._envelope
+                return None
+        return envelope
 
 
 def is_utf8(data: bytes) -> bool:
@@ -192,13 +211,13 @@ def _without_bom(line: bytes) -> bytes:
     return line[3:] if line.startswith(_BOM) else line
 
 
-def _name(raw: bytes) -> str:
-    known = _NAMES.get(raw)
-    if known is None:
-        known = raw.decode("ascii")
-        if len(_NAMES) < _MOST_NAMES:
-            _NAMES[raw] = known
-    return known
+def _named(kind: bytes, subtype: bytes | None) -> tuple[str, str]:
+    """(type, payload type) as text; remembered, up to a bound, since names come from outside."""
+    name = kind.decode("ascii")
+    names = (name, subtype.decode("ascii") if subtype is not None and name in _WITH_SUBTYPE else "")
+    if len(_KINDS) < _MOST_NAMES:
+        _KINDS[(kind, subtype)] = names
+    return names
 
 
 def record_of(offset: int, line: bytes) -> Record:
@@ -207,22 +226,17 @@ def record_of(offset: int, line: bytes) -> Record:
     A head that looks right says nothing about the rest of the line: what matters is decoded before it counts.
     """
     head = _HEAD.match(line)
-    if head is not None:
-        timestamp, ordinal, kind, subtype = head.groups()
-        name = _name(kind)
-        return Record(
-            offset,
-            line,
-            name,
-            _name(subtype) if subtype is not None and name in _WITH_SUBTYPE else "",
-            timestamp.decode("ascii", "replace"),
-            int(ordinal) if ordinal is not None else None,
-        )
-    return _classify_slowly(offset, line)
+    if head is None:
+        return _classify_slowly(offset, line)
+    kind, subtype = head.group(3, 4)
+    names = _KINDS.get((kind, subtype))
+    if names is None:
+        names = _named(kind, subtype)
+    return Record(offset, line, names[0], names[1], head)
 
 
 def _classify_slowly(offset: int, line: bytes) -> Record:
-    damaged = Record(offset, line, "", "", "", None)
+    damaged = Record(offset, line, "", "", _NO_HEAD)
     if not is_utf8(line):
         return damaged
     text = _without_bom(line)
@@ -236,7 +250,7 @@ def _classify_slowly(offset: int, line: bytes) -> Record:
             subtype = _decode_kinded(envelope.payload).type
         except (msgspec.MsgspecError, RecursionError):
             subtype = ""
-    record = Record(offset, line, envelope.type, subtype, envelope.timestamp, envelope.ordinal)
+    record = Record(offset, line, envelope.type, subtype, (envelope.timestamp, envelope.ordinal))
     record._envelope = envelope  # noqa: SLF001 - decoded once is enough
     return record
 
@@ -245,20 +259,20 @@ def _classify_bare(offset: int, line: bytes, text: bytes) -> Record:
     """Lines from before the envelope (Codex of mid-2025, ``storage.md`` 2.1 "before the envelope")."""
     value = decode_strict(text)
     if not isinstance(value, dict) or "payload" in value:
-        return Record(offset, line, "", "", "", None)
+        return Record(offset, line, "", "", _NO_HEAD)
     if isinstance(value.get("record_type"), str):
-        return Record(offset, line, "state", value["record_type"], "", None, bare=True)
+        return Record(offset, line, "state", value["record_type"], _NO_HEAD, bare=True)
     kind = value.get("type")
     if isinstance(kind, str):
-        return Record(offset, line, "response_item", kind, "", None, bare=True)
+        return Record(offset, line, "response_item", kind, _NO_HEAD, bare=True)
     if isinstance(value.get("id"), str) and isinstance(value.get("timestamp"), str):
-        return Record(offset, line, "session_meta", "", value["timestamp"], None, bare=True)
-    return Record(offset, line, "", "", "", None)
+        return Record(offset, line, "session_meta", "", (value["timestamp"], None), bare=True)
+    return Record(offset, line, "", "", _NO_HEAD)
 
 
 def records_of(lines: Iterable[tuple[int, bytes | None]]) -> Iterator[Record]:
     """The records among ``lines``; blank lines and lines above the size bound are left out."""
     for offset, line in lines:
-        if line is None or not line or line.isspace():
+        if not line or (len(line) < _SHORTEST and line.isspace()):
             continue
         yield record_of(offset, line)

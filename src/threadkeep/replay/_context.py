@@ -18,7 +18,9 @@ from threadkeep.ids import canonical
 from threadkeep.records import (
     LEGACY,
     PAGINATED,
+    AgentMessage,
     Compacted,
+    CompactionTrigger,
     HarnessMetadata,
     InputImage,
     InputText,
@@ -126,13 +128,14 @@ class _TokenInfo(msgspec.Struct):
     info: msgspec.Raw
 
 
-class _Kept(msgspec.Struct):
+class _Kept(msgspec.Struct, gc=False):
     """A record that the history is built from, decoded as far as that needs."""
 
     kind: Literal["item", "communication", "rollback", "compaction"]
     record: Record
     rollout: str
     item: ResponseItem | None = None
+    parts: tuple[msgspec.Raw, msgspec.Raw] | None = None
     count: int = 0
     message: str = ""
 
@@ -247,6 +250,15 @@ class ContextMachine:
         self._usage: msgspec.Raw | None = None
         self._modes: set[str] = set()
         self.decoded = 0
+        self._handlers = {
+            "compacted": self._compacted,
+            "event_msg": self._event,
+            "turn_context": self._turn_context,
+            "world_state": self._world_state,
+            "response_item": self._response_item,
+            "inter_agent_communication": self._communication,
+            "session_meta": self._session_meta,
+        }
 
     # Feeding
 
@@ -255,10 +267,10 @@ class ContextMachine:
         if self._done:
             self._late(record)
             return True
-        handler = _HANDLERS.get(record.kind)
+        handler = self._handlers.get(record.kind)
         if handler is not None:
             self.decoded += 1
-            handler(self, record, segment)
+            handler(record, segment)
         return self._done
 
     def enter(self, segment: Segment) -> None:
@@ -351,6 +363,8 @@ class ContextMachine:
 
     def _event(self, record: Record, segment: Segment) -> None:
         subtype = record.subtype
+        if subtype == "item_completed":
+            return
         if starts_turn(record):
             self._started(record)
         elif subtype in _COMPLETES:
@@ -403,20 +417,29 @@ class ContextMachine:
     def _response_item(self, record: Record, segment: Segment) -> None:
         if not self._collecting and self._span.user_turn:
             return
-        payload = record.payload
-        item = response_item(payload) if payload is not None else None
-        if item is None or isinstance(item, str):
+        parts = record.parts()
+        item = response_item(parts[0]) if parts is not None else None
+        if parts is None or item is None or isinstance(item, str):
             return
-        try:
-            metadata = harness_metadata(record.metadata)
-        except ValueError:
+        if len(parts[1]):
+            try:
+                metadata = harness_metadata(parts[1])
+            except ValueError:
+                return
+            if metadata is not None and metadata.delivered_assistant_message and _is_delivery(item, metadata):
+                return
+        span = self._span
+        if isinstance(item, Message):
+            if not span.user_turn and is_boundary(item):
+                span.user_turn = True
+            if item.role == _NEVER:
+                return
+        elif isinstance(item, AgentMessage):
+            span.user_turn = True
+        elif isinstance(item, CompactionTrigger):
             return
-        if metadata is not None and _is_delivery(item, metadata):
-            return
-        if not self._span.user_turn and is_boundary(item):
-            self._span.user_turn = True
-        if not (isinstance(item, Message) and item.role == _NEVER) and record.subtype != "compaction_trigger":
-            self._keep("item", record, segment, item=item)
+        if self._collecting:
+            self._kept.append(_Kept("item", record, segment.rollout_id, item, parts))
 
     def _communication(self, record: Record, segment: Segment) -> None:
         item = _communication_item(record)
@@ -435,12 +458,11 @@ class ContextMachine:
         record: Record,
         segment: Segment,
         *,
-        item: ResponseItem | None = None,
         count: int = 0,
         message: str = "",
     ) -> None:
         if self._collecting:
-            self._kept.append(_Kept(kind, record, segment.rollout_id, item, count, message))
+            self._kept.append(_Kept(kind, record, segment.rollout_id, count=count, message=message))
 
     # One turn
 
@@ -540,11 +562,10 @@ class ContextMachine:
         saw_summary = False
         for kept in reversed(self._kept):
             if kept.kind == "item":
-                payload = kept.record.payload
-                assert payload is not None
+                assert kept.parts is not None
                 assert kept.item is not None
                 position = Position(kept.rollout, kept.record.offset)
-                history.append((ContextItem(payload, kept.record.metadata, position), kept.item))
+                history.append((ContextItem(*kept.parts, position), kept.item))
             elif kept.kind == "communication":
                 history.append(_communicated(kept))
             elif kept.kind == "rollback":
@@ -832,14 +853,3 @@ def _communicated(kept: _Kept) -> tuple[ContextItem, ResponseItem]:
     assert item is not None, "it was one when it was kept"
     place = ContextItem(msgspec.Raw(b""), msgspec.Raw(b""), Position(kept.rollout, kept.record.offset))
     return _made(item, place)
-
-
-_HANDLERS: Final = {
-    "compacted": ContextMachine._compacted,
-    "event_msg": ContextMachine._event,
-    "turn_context": ContextMachine._turn_context,
-    "world_state": ContextMachine._world_state,
-    "response_item": ContextMachine._response_item,
-    "inter_agent_communication": ContextMachine._communication,
-    "session_meta": ContextMachine._session_meta,
-}

@@ -2,7 +2,7 @@
 
 Read backwards, records are gathered until a place where the state is known without anything older: a ``task_started``,
 or, where a rollout (or its older part) has none, a user message that opens a turn of its own. What was gathered is
-then built forwards, by the rules observed on 0.169.0 (``storage.md`` 5.3). What it cannot settle itself, a rollback that
+then built forwards, by the rules observed on 0.169.0 (``storage.md`` 5.3). What it cannot settle, a rollback that
 reaches further back and records of turns that stand further back, is handed on to what is gathered next.
 
 Ids that Codex counts from the beginning of the file (``item-N``, ``rollout-N``) are made of the record's offset here,

@@ -6,6 +6,7 @@ along the lineage: a fork's preview is what its history begins with, its usage g
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -22,6 +23,7 @@ from threadkeep.records import (
     TurnContext,
     lines_backward,
     lines_forward,
+    record_of,
     records_of,
 )
 from threadkeep.replay._preview import said_first
@@ -169,8 +171,7 @@ def read_place(lineage: Lineage) -> tuple[str, str | None]:
     facts = ThreadFacts(lineage.thread_id, tip.rollout_id, tip.mode, 0)
     if tip.head.meta is not None:
         _take_meta(facts, tip.head.meta, first=True)
-    low = _line_start(tip, max(tip.start, tip.end - _NEAR))
-    for record in records_of(lines_backward(tip.source, tip.end, low)):
+    for record in _telling(tip, max(tip.start, tip.end - _NEAR)):
         if record.subtype == "thread_settings_applied":
             applied = record.view(ThreadSettingsApplied)
             if applied is not None:
@@ -194,14 +195,14 @@ def _created_ms(thread_id: str, tip: Segment) -> int:
 
 def parse_utc(text: str) -> int | None:
     """An RFC 3339 time as Unix milliseconds; None for what is none."""
-    import datetime
+    from datetime import UTC, datetime
 
     try:
-        moment = datetime.datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
         return None
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=datetime.UTC)
+        moment = moment.replace(tzinfo=UTC)
     return int(moment.timestamp() * 1000)
 
 
@@ -250,6 +251,18 @@ def _own_updates(segment: Segment, totals: TotalsSource) -> Iterator[Record]:
                 yield record
 
 
+_TELLING: Final = re.compile(rb'"(?:turn_context|thread_settings_applied|token_count|compacted)"')
+_HEAD_BYTES: Final = 160
+
+
+def _telling(segment: Segment, low: int) -> Iterator[Record]:
+    """The records after ``low`` that may say how the thread is set or what it used, newest first."""
+    search = _TELLING.search
+    for offset, line in lines_backward(segment.source, segment.end, _line_start(segment, low)):
+        if line and search(line, 0, _HEAD_BYTES):
+            yield record_of(offset, line)
+
+
 class _Newest:
     """The newest records of the kinds that say how a thread is set and what it used."""
 
@@ -283,7 +296,7 @@ def _take_newest(facts: ThreadFacts, lineage: Lineage, totals: TotalsSource, *, 
     left = _NEAR
     for segment in lineage.newest_first():
         low = max(segment.start, segment.end - left)
-        for record in records_of(lines_backward(segment.source, segment.end, _line_start(segment, low))):
+        for record in _telling(segment, low):
             lineage.cost.records_seen += 1
             newest.take(record)
             if newest.complete:

@@ -82,7 +82,7 @@ class _Pager:
         return cursor
 
     def below(self, cursor: Cursor, high: Position | None, view: ItemsView, *, rows: bool) -> TurnReader:
-        """A reader of what stands before ``high``, told by the cursor where it can tell, else by reading from the end."""
+        """A reader of what stands before ``high``, told by the cursor where it can, else by reading from the end."""
         told = self._told(cursor)
         if told is None or high is None:
             return TurnReader(self.lineage, view, below=high, first_start=self.first_start, rows=rows)

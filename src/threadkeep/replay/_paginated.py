@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from threadkeep.records import ItemCompleted, TaskComplete, TaskStarted, TurnAborted
+from threadkeep.records import ItemCompleted, Record, TaskComplete, TaskStarted, TurnAborted
 from threadkeep.replay._turn import ItemEntry, ItemsView, LateRecord, Position, TurnEntry
 from threadkeep.replay.items import UndecodableError, item_type, thread_item, turn_error
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from threadkeep.lineage import Segment
-    from threadkeep.records import Record
 
 __all__ = ["Grouping", "Placed", "placed"]
 

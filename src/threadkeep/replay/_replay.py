@@ -35,12 +35,14 @@ def read_context(lineage: Lineage, totals: TotalsSource | None) -> ModelContext:
         machine.enter(segment)
         seen = 0
         done = False
+        paginated = segment.mode == PAGINATED
+        feed = machine.feed
         for record in records_of(lines_backward(segment.source, segment.end, segment.start)):
             seen += 1
-            if record.kind == "session_meta" and segment.mode == PAGINATED and record.view(_WholeMeta) is not None:
+            if paginated and record.kind == "session_meta" and record.view(_WholeMeta) is not None:
                 break  # it hides what stands before it in its segment (storage.md 3.2, step 3)
-            done = machine.feed(record, segment)
-            if totals is not None and not done and not asked and machine.settled:
+            done = feed(record, segment)
+            if not done and not asked and totals is not None and machine.settled:
                 # All but the window: only an older compaction with a number can still say it.
                 asked = True
                 done = not any(totals.of(older).windowed for older in lineage.newest_first())

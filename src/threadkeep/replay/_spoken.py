@@ -176,7 +176,7 @@ def _is_envelope(item: Message) -> bool:
     if len(item.content) != 1 or not isinstance(item.content[0], InputText | OutputText):
         return False
     text = item.content[0].text
-    if not text.lstrip()[:1] == "{":
+    if text.lstrip()[:1] != "{":
         return False
     try:
         _decode_communication(text)

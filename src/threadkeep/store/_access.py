@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from threadkeep.backends import RolloutRef
+from threadkeep.backends import Facts, Marks, RolloutRef
 from threadkeep.errors import (
     AmbiguousId,
     AmbiguousRollout,
@@ -18,15 +18,14 @@ from threadkeep.errors import (
 )
 from threadkeep.ids import canonical
 from threadkeep.lineage import Lineage, boundary_digest
-from threadkeep.records import Cost, Source
 from threadkeep.replay import Totals, count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from threadkeep.backends import Backend, Facts, Marks
+    from threadkeep.backends import Backend
     from threadkeep.lineage import Segment
-    from threadkeep.records import Boundary, HistoryBase
+    from threadkeep.records import Boundary, Cost, HistoryBase, Source
 
 __all__ = ["Access", "Located", "current_of"]
 

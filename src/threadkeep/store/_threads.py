@@ -8,7 +8,6 @@ import msgspec
 
 from threadkeep.errors import CorruptHistory, StorageFailure
 from threadkeep.ids import timestamp_ms
-from threadkeep.records import Cost
 from threadkeep.replay import ThreadFacts, read_counts, read_facts
 from threadkeep.store._models import Thread
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from threadkeep.backends import RolloutStat
+    from threadkeep.records import Cost
     from threadkeep.store._access import Access, Located
 
 __all__ = ["read_thread", "read_threads"]

@@ -1,8 +1,8 @@
 """Items of a turn, from records to the shapes that the app-server shows (``ThreadItem``).
 
 What is shown of a paginated rollout comes from its ``item_completed`` records, one by one: `thread_item`. Of a legacy
-one it comes from events, `legacy_item`, and from the response items of its tool calls: `CallBuilder`. Which records make
-up a turn, and in which order its items stand, is not decided here.
+one it comes from events, `legacy_item`, and from the response items of its tool calls: `CallBuilder`. Which records
+make up a turn, and in which order its items stand, is not decided here.
 """
 
 from threadkeep.replay.items._call_tools import dynamic_tools, has_hosted_images
