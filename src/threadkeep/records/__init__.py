@@ -4,6 +4,8 @@ Layer 2. Knows errors and ids. Nothing here opens a file: bytes come through a `
 """
 
 from threadkeep.records._cost import Cost
+from threadkeep.records._damage_kinds import DAMAGE_KINDS, DamageKind, Severity
+from threadkeep.records._damage_report import Damage
 from threadkeep.records._encode import encode_json, encode_record
 from threadkeep.records._head import Head, read_head
 from threadkeep.records._items import (
@@ -56,6 +58,7 @@ from threadkeep.records._trim import MAX_STORED_OUTPUT, trimmed_item
 
 __all__ = [
     "BLOCK_BYTES",
+    "DAMAGE_KINDS",
     "EMPTY_RAW",
     "LEGACY",
     "MAX_RECORD_BYTES",
@@ -66,6 +69,8 @@ __all__ = [
     "Compacted",
     "CompactionTrigger",
     "Cost",
+    "Damage",
+    "DamageKind",
     "GitInfo",
     "HarnessMetadata",
     "Head",
@@ -83,6 +88,7 @@ __all__ = [
     "ResumeMetadata",
     "RolledBack",
     "SessionMeta",
+    "Severity",
     "Source",
     "TaskComplete",
     "TaskStarted",

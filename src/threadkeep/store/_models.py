@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from threadkeep.records import Cost, GitInfo, TokenUsageInfo
+from threadkeep.records import Cost, Damage, GitInfo, TokenUsageInfo
 from threadkeep.replay import Counts, ModelContext
 
-__all__ = ["Page", "Resumed", "Thread", "ThreadPage"]
+__all__ = [
+    "Check",
+    "DeletePlan",
+    "Erasure",
+    "Family",
+    "Finding",
+    "Materialized",
+    "Page",
+    "PlannedThread",
+    "Resumed",
+    "Thread",
+    "ThreadPage",
+    "TreeNode",
+    "Verification",
+]
 
 
 class Thread(msgspec.Struct):
@@ -126,3 +140,193 @@ class ThreadPage(msgspec.Struct):
 
     data: list[Thread]
     next_cursor: str | None
+
+
+class PlannedThread(msgspec.Struct):
+    """What a deletion does with one thread.
+
+    Attributes:
+        id: The thread.
+        title: Its name, else its preview; empty where it has neither.
+        action: ``remove``: its rollouts go; ``hide``: they stay, since others inherit from them, and the thread is
+            shown no more; ``reclaim``: what others inherit stays, the rest goes.
+        bytes_freed: Stored bytes that are given back.
+        bytes_kept: Stored bytes that stay.
+        kept_for: The threads that inherit what stays.
+        rollouts: Its rollouts, as the backend names them.
+    """
+
+    id: str
+    title: str
+    action: Literal["remove", "hide", "reclaim"]
+    bytes_freed: int
+    bytes_kept: int
+    kept_for: list[str]
+    rollouts: list[str]
+
+
+class DeletePlan(msgspec.Struct):
+    """What a deletion would do, or did: every thread that it touches, the named one first."""
+
+    threads: list[PlannedThread]
+
+    @property
+    def bytes_freed(self) -> int:
+        """Stored bytes that are given back."""
+        return sum(thread.bytes_freed for thread in self.threads)
+
+    @property
+    def bytes_kept(self) -> int:
+        """Stored bytes that stay for threads that inherit them."""
+        return sum(thread.bytes_kept for thread in self.threads)
+
+
+class Erasure(msgspec.Struct):
+    """What `ThreadStore.erase` did.
+
+    Attributes:
+        records: Records that held the text.
+        places: Places in them that were overwritten.
+        rollouts: The rollouts that were changed, as the backend names them.
+        unreachable: What may still hold the text and is out of reach, a sentence each.
+    """
+
+    records: int
+    places: int
+    rollouts: list[str]
+    unreachable: list[str]
+
+
+class TreeNode(msgspec.Struct):
+    """A thread in the fork tree.
+
+    Attributes:
+        id: The thread.
+        title: Its name, else its preview.
+        relation: How it came from the thread above it: ``root``, ``fork`` (by reference), ``copy`` (a fork that copied
+            the history), ``agent`` (spawned).
+        archived: Whether it is archived.
+        deleted: Whether it was deleted and stays only for threads that inherit from it.
+        own_bytes: Stored bytes of its rollouts.
+        inherited_bytes: Bytes that it inherits by reference from others.
+        updated_ms: When it changed last, Unix milliseconds.
+        children: The threads that came from it, oldest first.
+    """
+
+    id: str
+    title: str
+    relation: Literal["root", "fork", "copy", "agent"]
+    archived: bool
+    deleted: bool
+    own_bytes: int
+    inherited_bytes: int
+    updated_ms: int
+    children: list[TreeNode]
+
+
+class Family(msgspec.Struct):
+    """The bytes of a thread and all that came from it.
+
+    Attributes:
+        root: Id of the thread that all the others came from.
+        title: Its name, else its preview.
+        threads: How many threads there are.
+        rollouts: How many rollouts they have.
+        own_bytes: Stored bytes of all their rollouts.
+        inherited_bytes: Bytes that are inherited by reference: what forks by copy would have cost.
+        duplicated_bytes: Bytes that copied forks hold a second time.
+        pinned_bytes: Stored bytes that only pins still hold.
+    """
+
+    root: str
+    title: str
+    threads: int
+    rollouts: int
+    own_bytes: int
+    inherited_bytes: int
+    duplicated_bytes: int
+    pinned_bytes: int
+
+
+class Materialized(msgspec.Struct):
+    """A self-contained copy that `ThreadStore.materialize` wrote.
+
+    Attributes:
+        thread_id: The thread that now has it: the source itself, or a new one.
+        source_id: The thread whose history it holds.
+        rollout_id: Id of the new rollout.
+        location: Where it lies, in the backend's own words.
+        bytes_written: Its size.
+    """
+
+    thread_id: str
+    source_id: str
+    rollout_id: str
+    location: str
+    bytes_written: int
+
+
+class Check(msgspec.Struct):
+    """One comparison of `ThreadStore.verify`.
+
+    Attributes:
+        name: What was compared: ``context``, ``settings``, ``usage``, ``metadata``, ``turns``, ``items``,
+            ``cursors``, ``inheritance``.
+        ok: Whether fast equals full.
+        compared: How many things were compared.
+        difference: The first difference, for people; None where there is none.
+    """
+
+    name: str
+    ok: bool
+    compared: int
+    difference: str | None = None
+
+
+class Verification(msgspec.Struct):
+    """What `ThreadStore.verify` found of one thread.
+
+    Attributes:
+        thread_id: The thread.
+        checks: The comparisons, in a fixed order.
+        damage: What is wrong with the rollouts of its lineage.
+        problem: Why the thread could not be verified at all; None where it could.
+        cost: What it cost.
+    """
+
+    thread_id: str
+    checks: list[Check]
+    damage: list[Damage]
+    problem: str | None
+    cost: Cost
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything compared is equal and nothing that was recorded is lost."""
+        return (
+            self.problem is None
+            and all(check.ok for check in self.checks)
+            and not any(damage.severity == "error" for damage in self.damage)
+        )
+
+
+class Finding(msgspec.Struct):
+    """One thing that `ThreadStore.doctor` found.
+
+    Attributes:
+        kind: What it is, one word or two with a hyphen.
+        severity: ``info``, ``warning`` or ``error``.
+        thread: The thread concerned, where one is.
+        path: The file concerned, where one is.
+        detail: What it means and what can be done, for people.
+        fixable: Whether ``fix`` can mend it.
+        fixed: Whether it was mended now.
+    """
+
+    kind: str
+    severity: Literal["info", "warning", "error"]
+    thread: str | None
+    path: str | None
+    detail: str
+    fixable: bool = False
+    fixed: bool = False

@@ -1,0 +1,221 @@
+"""What a store tells of its threads: reading, paging, listing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from threadkeep.records import Cost, TokenUsageInfo
+from threadkeep.replay import ItemsView, find_turn, item_page, read_context, turn_page
+from threadkeep.store._forks import stated_instructions
+from threadkeep.store._lists import SortKey, ThreadFilter, list_threads
+from threadkeep.store._models import Page, Resumed, Thread, ThreadPage, TreeNode
+from threadkeep.store._threads import read_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from threadkeep.store._access import Access
+    from threadkeep.store._models import Family, Verification
+
+__all__ = ["Reading"]
+
+
+class Reading:
+    """The part of `ThreadStore` that changes nothing."""
+
+    _access: Access
+
+    def thread_id(self, prefix: str) -> str:
+        """The id of the one thread whose id begins with ``prefix``.
+
+        Raises:
+            ThreadNotFound: There is none.
+            AmbiguousId: There are several.
+        """
+        return self._access.thread_id(prefix)
+
+    def read(self, thread: str, *, counts: bool = False, cost: Cost | None = None) -> Thread:
+        """A thread: what its records, its home and threadkeep say of it.
+
+        Args:
+            thread: Its id, or a unique prefix.
+            counts: Also count its records, which costs a scan of what was not counted before.
+            cost: Where to count what it costs.
+
+        Raises:
+            ThreadNotFound: There is none.
+        """
+        return read_thread(self._access, self._access.locate(thread), cost or Cost(), counts=counts)
+
+    def resume(self, thread: str) -> Resumed:
+        """What the thread's next turn starts with, found from its end (``storage.md`` 3).
+
+        Raises:
+            ThreadNotFound: There is none.
+            BrokenLineage: An ancestor that is needed is missing or changed.
+        """
+        return self._resumed(thread, bounded=True)
+
+    def replay(self, thread: str) -> Resumed:
+        """The same as `resume`, computed from the whole history: the definition of correct, for `verify` and tests."""
+        return self._resumed(thread, bounded=False)
+
+    def _resumed(self, thread: str, *, bounded: bool) -> Resumed:
+        located = self._access.locate(thread)
+        cost = Cost()
+        with self._access.open(located, cost) as lineage:
+            context = read_context(lineage, self._access if bounded else None)
+            settings = msgspec.json.decode(context.settings) if context.settings is not None else None
+            usage = msgspec.json.decode(context.usage, type=TokenUsageInfo) if context.usage is not None else None
+            return Resumed(located.thread_id, lineage.tip.rollout_id, lineage.mode, context, settings, usage, cost)
+
+    def turns(
+        self,
+        thread: str,
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+        descending: bool = True,
+        view: ItemsView = "summary",
+    ) -> Page:
+        """A page of the thread's turns, newest first unless told otherwise.
+
+        Args:
+            thread: Its id, or a unique prefix.
+            cursor: Where to go on: a cursor of an earlier page.
+            limit: Turns of the page, 1 to 100; 25 where it is not given.
+            descending: Newest first.
+            view: ``full``: with all items; ``summary``: with the first user message and the final answer;
+                ``notLoaded``: without items.
+
+        Raises:
+            ThreadNotFound: There is no such thread.
+            InvalidCursor: The cursor is none, belongs elsewhere, or its anchor changed.
+            BrokenLineage: An ancestor that is reached is missing or changed.
+        """
+        cost = Cost()
+        with self._access.open(self._access.locate(thread), cost) as lineage:
+            page = turn_page(lineage, self._access, cursor=cursor, limit=limit, descending=descending, view=view)
+        return Page([entry.turn for entry in page.data], page.next_cursor, page.backwards_cursor, cost)
+
+    def items(
+        self,
+        thread: str,
+        *,
+        turn: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        descending: bool = False,
+    ) -> Page:
+        """A page of the thread's items, oldest first unless told otherwise, each with its turn's id.
+
+        Args:
+            thread: Its id, or a unique prefix.
+            turn: Items of this turn alone.
+            cursor: Where to go on: a cursor of an earlier page.
+            limit: Items of the page, 1 to 100; 25 where it is not given.
+            descending: Newest first.
+
+        Raises:
+            ThreadNotFound: There is no such thread.
+            InvalidCursor: The cursor is none, belongs elsewhere, or its anchor changed.
+        """
+        cost = Cost()
+        with self._access.open(self._access.locate(thread), cost) as lineage:
+            page = item_page(lineage, self._access, cursor=cursor, limit=limit, descending=descending, turn_id=turn)
+        data = [
+            {
+                "turnId": entry.turn_id,
+                "item": entry.item,
+                "startedAtMs": entry.item["startedAtMs"],
+                "completedAtMs": entry.item["completedAtMs"],
+            }
+            for entry in page.data
+        ]
+        return Page(data, page.next_cursor, page.backwards_cursor, cost)
+
+    def turn(self, thread: str, turn: str, *, view: ItemsView = "full") -> dict[str, Any] | None:
+        """One turn by its id; None where the thread shows none of that id."""
+        with self._access.open(self._access.locate(thread), Cost()) as lineage:
+            entry = find_turn(lineage, turn, self._access, view)
+        return entry.turn if entry is not None else None
+
+    def list(
+        self,
+        *,
+        sort: SortKey = "updated_at",
+        descending: bool = True,
+        cursor: str | None = None,
+        limit: int = 50,
+        chosen: ThreadFilter | None = None,
+        cost: Cost | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> ThreadPage:
+        """A page of threads.
+
+        Args:
+            sort: By last change or by creation.
+            descending: Newest first.
+            cursor: Where to go on: the cursor of the page before.
+            limit: Threads of the page, 1 to 1,000.
+            chosen: Which threads; by default those that are not archived.
+            cost: Where to count what it costs.
+            progress: Told from time to time how many threads were looked at.
+
+        Raises:
+            InvalidCursor: The cursor is none, or belongs to a list in another order.
+        """
+        return list_threads(
+            self._access,
+            cost or Cost(),
+            sort=sort,
+            descending=descending,
+            chosen=chosen or ThreadFilter(),
+            cursor=cursor,
+            limit=limit,
+            progress=progress,
+        )
+
+    def base_instructions(self, thread: str) -> str | None:
+        """The instructions that the model starts with, as the nearest rollout of the lineage states them."""
+        with self._access.open(self._access.locate(thread), Cost()) as lineage:
+            raw = stated_instructions(lineage)
+        value = msgspec.json.decode(raw) if raw is not None else None
+        return value.get("text") if isinstance(value, dict) else None
+
+    def tree(self, thread: str | None = None, *, progress: Callable[[int], None] | None = None) -> Sequence[TreeNode]:
+        """The fork tree: which thread came from which, with own and inherited bytes.
+
+        Args:
+            thread: Only the family of this thread; by default every family, newest change first.
+            progress: Told from time to time how many threads were looked at.
+
+        Raises:
+            ThreadNotFound: There is no such thread.
+        """
+        from threadkeep.store._families import fork_tree
+
+        wanted = self._access.locate(thread, hidden=True).thread_id if thread is not None else None
+        return fork_tree(self._access, wanted, progress=progress)
+
+    def families(self, *, progress: Callable[[int], None] | None = None) -> Sequence[Family]:
+        """The bytes of each thread family: own, inherited, duplicated by copied forks. Largest first."""
+        from threadkeep.store._families import families
+
+        return families(self._access, progress=progress)
+
+    def verify(self, thread: str, *, progress: Callable[[int], None] | None = None) -> Verification:
+        """Compare what is answered fast with what the whole history says, and read every byte that is inherited.
+
+        Args:
+            thread: Its id, or a unique prefix.
+            progress: Told from time to time how many bytes were read.
+
+        Raises:
+            ThreadNotFound: There is no such thread.
+        """
+        from threadkeep.store._verify import verify
+
+        return verify(self._access, self._access.locate(thread), progress=progress)

@@ -1,0 +1,172 @@
+"""What a store does to its threads: begin, append, fork, revert."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from threadkeep import _version
+from threadkeep.errors import InvalidRequest
+from threadkeep.ids import utc
+from threadkeep.lineage import next_ordinal
+from threadkeep.records import LEGACY, PAGINATED, Cost
+from threadkeep.records import _build as build
+from threadkeep.store._forks import ORIGINATOR, Place, fork, revert
+from threadkeep.store._threads import read_thread
+from threadkeep.store._writer import NewRecord, Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from threadkeep.backends import Backend, Durability, Lease, RolloutRef
+    from threadkeep.store._access import Access, Located
+    from threadkeep.store._models import Thread
+
+__all__ = ["Writing"]
+
+
+class Writing:
+    """The part of `ThreadStore` that adds records and rollouts."""
+
+    backend: Backend
+    durability: Durability
+    _access: Access
+
+    def create(
+        self,
+        *,
+        cwd: str,
+        mode: str = PAGINATED,
+        model_provider: str | None = None,
+        base_instructions: str | None = None,
+        source: str = "cli",
+        originator: str = ORIGINATOR,
+        git: Mapping[str, str] | None = None,
+        dynamic_tools: Sequence[Mapping[str, Any]] | None = None,
+    ) -> Writer:
+        """Begin a new thread and hold its lease; its rollout is made with the first record that is appended.
+
+        Args:
+            cwd: The folder that the thread works in.
+            mode: History mode: ``paginated``, or ``legacy`` for readers from before it.
+            model_provider: Name of the model provider.
+            base_instructions: The instructions that the model starts with.
+            source: Where the thread is begun (``cli``, ``vscode``, ``exec``, ...).
+            originator: Name of the client that begins it.
+            git: ``commit_hash``, ``branch``, ``repository_url``, as far as they are known.
+            dynamic_tools: Tools of the client.
+
+        Raises:
+            InvalidRequest: The mode is none.
+        """
+        if mode not in (LEGACY, PAGINATED):
+            raise InvalidRequest(f"a thread is {LEGACY} or {PAGINATED}, not {mode!r}")
+        backend = self.backend
+        thread_id = backend.ids.new()
+        meta = build.session_meta(
+            thread_id=thread_id,
+            timestamp=utc(backend.clock.now_ms()),
+            cwd=cwd,
+            originator=originator,
+            cli_version=_version.__version__,
+            source=source,
+            model_provider=model_provider,
+            base_instructions={"text": base_instructions} if base_instructions is not None else None,
+            history_mode=mode,
+            window_id=backend.ids.new(),
+            dynamic_tools=dynamic_tools,
+            git=git,
+        )
+        return Writer(
+            backend,
+            backend.lease(thread_id),
+            mode=mode,
+            durability=self.durability,
+            open_rollout=self._open_rollout,
+            first=NewRecord("session_meta", meta),
+        )
+
+    def writer(self, thread: str) -> Writer:
+        """Take the right to append to a thread.
+
+        Raises:
+            ThreadNotFound: There is no such thread.
+            ThreadBusy: Somebody holds it; the error names the owner where the system tells.
+            InvalidRequest: The thread is archived.
+        """
+        located = self._writable(thread)
+        backend = self._access.backend_of(located.thread_id)
+        lease = backend.lease(located.thread_id)
+        try:
+            # Under the lease the current rollout is looked for again: it may have been reverted since.
+            with self._access.open(self._writable(located.thread_id), Cost()) as lineage:
+                mode = lineage.mode
+            return Writer(backend, lease, mode=mode, durability=self.durability, open_rollout=self._open_rollout)
+        except BaseException:
+            lease.release()
+            raise
+
+    def _writable(self, thread: str) -> Located:
+        located = self._access.locate(thread)
+        if located.archived:
+            raise InvalidRequest(
+                f"thread {located.thread_id} is archived; unarchive it first", thread=located.thread_id
+            )
+        return located
+
+    def _open_rollout(self, lease: Lease, cost: Cost) -> tuple[RolloutRef, int | None]:
+        """The current rollout of a leased thread, and the ordinal of its next record."""
+        located = self._access.locate(lease.thread_id)
+        with self._access.open(located, cost) as lineage:
+            tip = lineage.tip
+            if tip.mode == LEGACY:
+                return located.ref, None
+            ordinal = next_ordinal(tip.source, tip.source.size, 0)
+            base = tip.base
+            if ordinal is None:
+                ordinal = base.end_ordinal_exclusive + 1 if base is not None else 1
+            return located.ref, ordinal
+
+    def fork(
+        self, thread: str, *, through: str | None = None, before: str | None = None, ephemeral: bool = False
+    ) -> Thread:
+        """Make a new thread that goes on from a place in this one; nothing is copied.
+
+        Args:
+            thread: The source: its id, or a unique prefix.
+            through: Id of the last turn that the fork has; by default it has all, a running one up to now.
+            before: Id of the first turn that the fork does not have.
+            ephemeral: Keep the fork in memory; it is gone with the store.
+
+        Raises:
+            ThreadNotFound: There is no such thread.
+            TurnNotFound: It shows no such turn.
+            Unsupported: The backend cannot keep a history base.
+        """
+        cost = Cost()
+        thread_id, _ = fork(
+            self._access,
+            self._access.locate(thread),
+            Place(through, before),
+            cost,
+            ephemeral=ephemeral,
+            durability=self.durability,
+        )
+        return read_thread(self._access, self._access.locate(thread_id), cost)
+
+    def revert(self, thread: str, *, before: str, local: bool = False) -> Thread:
+        """Take the newest turns of a thread back: it goes on from before a turn. What is taken back stays in its file.
+
+        Args:
+            thread: Its id, or a unique prefix.
+            before: Id of the first turn that is taken back.
+            local: For a thread that Codex has indexed: keep the revert to threadkeep, moving nothing of Codex's.
+
+        Raises:
+            CodexOwned: Codex has indexed the thread, and the change is not local.
+            ThreadBusy: Somebody is writing to it.
+            TurnNotFound: It shows no such turn.
+        """
+        cost = Cost()
+        located = self._access.locate(thread)
+        revert(self._access, located, before, cost, local=local, durability=self.durability)
+        return read_thread(self._access, self._access.locate(located.thread_id), cost)
