@@ -12,6 +12,7 @@ from threadkeep.backends import Facts, Marks, RolloutRef
 from threadkeep.errors import (
     AmbiguousId,
     AmbiguousRollout,
+    BrokenLineage,
     InvalidRequest,
     ThreadkeepError,
     ThreadNotFound,
@@ -165,12 +166,24 @@ class Access:
         return self.backend.anchored(child)
 
     def first_seen(self, child: str, base: HistoryBase, source: Source, end: int) -> None:
-        """Pin the base of a child that Codex made, when it is first seen."""
-        if any(pin.child == child for pin in self.backend.pins_of(base.thread_id)):
-            return
-        ref = self.backend.find(base.thread_id)
-        if ref is not None and source.path is not None and source.path.endswith(ref.location):
-            self.backend.pin(child, ref, end, boundary_digest(source, end))
+        """Pin the base of a child that Codex made, when it is first seen; later, the pin says what it inherited.
+
+        Raises:
+            BrokenLineage: These are not the bytes that were pinned.
+        """
+        pin = next((pin for pin in self.backend.pins_of(base.thread_id) if pin.child == child), None)
+        if pin is None:
+            ref = self.backend.find(base.thread_id)
+            if ref is not None and source.path is not None and source.path.endswith(ref.location):
+                self.backend.pin(child, ref, end, boundary_digest(source, end))
+        elif pin.end == end and pin.digest != boundary_digest(source, end):
+            raise BrokenLineage(
+                f"rollout {child} inherits from rollout {base.thread_id} up to byte {end}, but the records before that "
+                "place are not the ones that stood there when it was first seen",
+                rollout=base.thread_id,
+                path=source.path,
+                offset=end,
+            )
 
     # Totals (threadkeep.replay.TotalsSource)
 
@@ -190,6 +203,11 @@ class Access:
             while len(self._totals) > _KEPT_TOTALS:
                 self._totals.popitem(last=False)
         return totals
+
+    def forget_totals(self) -> None:
+        """Drop the totals that are at hand."""
+        with self._lock:
+            self._totals.clear()
 
     def _known(self, segment: Segment) -> Totals | None:
         with self._lock:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from threadkeep import _version
-from threadkeep.errors import CodexOwned, InvalidForkPoint, InvalidRequest, TurnNotFound, Unsupported
+from threadkeep.errors import InvalidForkPoint, InvalidRequest, TurnNotFound, Unsupported
 from threadkeep.ids import utc
 from threadkeep.lineage import fork_point
 from threadkeep.records import PAGINATED, Cost, encode_record, present
@@ -94,21 +94,26 @@ def fork(
     return thread_id, ref
 
 
-def revert(
-    access: Access, located: Located, before: str, cost: Cost, *, local: bool, durability: Durability
-) -> RolloutRef:
+def revert(access: Access, located: Located, before: str, cost: Cost, *, local: bool, durability: Durability) -> None:
     """Put the thread's end before a turn: a new rollout of the same thread that inherits what stands before it.
 
     Raises:
-        CodexOwned: Codex has indexed the thread, and the change is not to be kept to threadkeep alone.
+        CodexOwned: Codex has indexed the thread and cannot make the change itself, and it is not to be kept to
+            threadkeep alone.
         TurnNotFound: The thread shows no such turn.
     """
     backend = access.backend_of(located.thread_id)
     if located.facts.indexed and not local:
-        raise CodexOwned(
-            f"Codex has indexed thread {located.thread_id}: a revert behind its back would give the thread two ends",
-            thread=located.thread_id,
+        # Behind its back a revert would give the thread two ends; Codex reverts threads that it has loaded.
+        thread = {"threadId": located.thread_id}
+        backend.ask_codex(
+            located.thread_id,
+            [
+                ("thread/resume", {**thread, "excludeTurns": True}),
+                ("thread/revert", {**thread, "beforeTurnId": before}),
+            ],
         )
+        return
     lease = backend.lease(located.thread_id)
     try:
         with backend.guard(exclusive=False), access.open(located, cost) as lineage:
@@ -118,14 +123,11 @@ def revert(
             meta = _reverted_meta(backend, lineage, point)
             lines = _child_lines(backend, meta, point)
             _secure(access, backend, point, rollout_id, durability)
-            ref = backend.create(
-                located.thread_id, rollout_id, lines, durability=durability, kept=located.facts.indexed
-            )
+            backend.create(located.thread_id, rollout_id, lines, durability=durability, kept=located.facts.indexed)
             cost.bytes_written += len(lines)
             if located.facts.indexed:
                 marks = backend.marks(located.thread_id)
                 backend.set_marks(located.thread_id, msgspec.structs.replace(marks, current=rollout_id))
-            return ref
     finally:
         lease.release()
 

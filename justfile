@@ -1,0 +1,38 @@
+# What a developer runs. `just` alone lists it.
+
+_default:
+    @just --list
+
+# Install everything that development needs into .venv
+setup:
+    python3 -m venv .venv
+    .venv/bin/pip install --quiet --upgrade pip
+    .venv/bin/pip install --quiet --group dev --editable .
+    scripts/install-codex
+
+# Format the code
+format:
+    .venv/bin/ruff format .
+    .venv/bin/ruff check --fix .
+
+# Lint and types
+check:
+    .venv/bin/ruff format --check .
+    .venv/bin/ruff check .
+    .venv/bin/mypy
+
+# The tests
+test *ARGS:
+    .venv/bin/pytest -q -n 2 --dist worksteal {{ARGS}}
+
+# The property tests, long
+deep:
+    .venv/bin/pytest -q -n 2 --hypothesis-profile=deep tests/property
+
+# The figures of the README
+bench:
+    .venv/bin/threadkeep bench --svg docs/cost.svg
+
+# What CI runs
+ci:
+    .ci/run

@@ -1,0 +1,155 @@
+"""Deleting: what others inherit stays theirs, whatever is deleted, in whichever order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.store.threads import LEGACY, PAGINATED, add_turns, all_bytes, context_of, new_thread, turn_ids
+
+from threadkeep.errors import ThreadBusy, ThreadNotFound
+
+if TYPE_CHECKING:
+    from threadkeep.store import ThreadStore
+
+MODES = pytest.mark.parametrize("mode", [PAGINATED, LEGACY])
+
+
+def shown(store: ThreadStore) -> set[str]:
+    return {thread.id for thread in store.list(limit=100).data}
+
+
+def test_a_thread_that_nobody_inherits_from_is_removed(store: ThreadStore) -> None:
+    alone, other = new_thread(store, "one"), new_thread(store, "two")
+    plan = store.plan_delete(alone)
+    assert [(step.id, step.action, step.kept_for) for step in plan.threads] == [(alone, "remove", [])]
+    assert plan.bytes_freed == store.read(alone).size > 0
+    assert store.delete(alone) == plan
+    assert shown(store) == {other}
+    with pytest.raises(ThreadNotFound):
+        store.read(alone)
+
+
+@MODES
+def test_a_parent_is_hidden_and_its_child_is_what_it_was(store: ThreadStore, mode: str) -> None:
+    parent = new_thread(store, "one", "two", mode=mode)
+    child = store.fork(parent).id
+    before = context_of(store, child), turn_ids(store, child), all_bytes(store)
+    plan = store.delete(parent)
+    assert [(step.action, step.bytes_freed, step.kept_for) for step in plan.threads] == [("hide", 0, [child])]
+    assert shown(store) == {child}
+    with pytest.raises(ThreadNotFound, match="deleted"):
+        store.read(parent)
+    assert (context_of(store, child), turn_ids(store, child), all_bytes(store)) == before
+
+
+@MODES
+def test_reclaiming_keeps_what_is_inherited_and_no_more(store: ThreadStore, mode: str) -> None:
+    parent = new_thread(store, "one", "two", "three", mode=mode)
+    child = store.fork(parent, through=turn_ids(store, parent)[0]).id
+    inherited = store.tree(parent)[0].children[0].inherited_bytes
+    add_turns(store, parent, "four " * 1000)
+    before = context_of(store, child), turn_ids(store, child)
+    held = all_bytes(store)[store.read(parent).location]
+    planned = store.plan_delete(parent, reclaim=True)
+    done = store.delete(parent, reclaim=True)
+    assert done == planned
+    kept = all_bytes(store)[done.threads[0].rollouts[0]]
+    assert held.startswith(kept)
+    assert len(kept) == done.bytes_kept == len(held) - done.bytes_freed
+    assert b"four" not in kept
+    assert inherited <= len(kept)
+    assert (context_of(store, child), turn_ids(store, child)) == before
+
+
+def test_a_hidden_parent_goes_with_its_last_child(store: ThreadStore) -> None:
+    parent = new_thread(store, "one")
+    first, second = store.fork(parent).id, store.fork(parent).id
+    store.delete(parent)
+    assert [step.action for step in store.delete(first).threads] == ["remove"]
+    assert context_of(store, second)
+    assert [(step.id, step.action) for step in store.delete(second).threads] == [(second, "remove"), (parent, "remove")]
+    assert all_bytes(store) == {}
+    assert not list(store.backend.pins())
+
+
+def test_a_hidden_thread_between_two_others_stays_for_its_child(store: ThreadStore) -> None:
+    root = new_thread(store, "one")
+    middle = store.fork(root).id
+    add_turns(store, middle, "two")
+    leaf = store.fork(middle).id
+    before = context_of(store, leaf)
+    store.delete(root)
+    plan = store.delete(middle)
+    assert [(step.id, step.action, step.kept_for) for step in plan.threads] == [(middle, "hide", [leaf])]
+    assert context_of(store, leaf) == before
+    assert {step.id for step in store.delete(leaf).threads} == {leaf, middle, root}
+
+
+def test_without_cascade_no_descendant_is_touched(store: ThreadStore) -> None:
+    root = new_thread(store, "one")
+    child = store.fork(root).id
+    add_turns(store, child, "two")
+    grandchild = store.fork(child).id
+    assert {step.id for step in store.plan_delete(root).threads} == {root}
+    plan = store.delete(root, cascade=True)
+    assert {(step.id, step.action) for step in plan.threads} == {
+        (root, "remove"),
+        (child, "remove"),
+        (grandchild, "remove"),
+    }
+    assert all_bytes(store) == {}
+
+
+def test_planning_changes_nothing(store: ThreadStore) -> None:
+    parent = new_thread(store, "one")
+    store.fork(parent)
+    before = all_bytes(store)
+    store.plan_delete(parent, cascade=True, reclaim=True)
+    assert all_bytes(store) == before
+    assert store.read(parent).id == parent
+
+
+def test_when_one_of_the_threads_is_written_to_nothing_is_deleted(store: ThreadStore) -> None:
+    parent = new_thread(store, "one")
+    child = store.fork(parent).id
+    before = all_bytes(store)
+    with store.writer(child), pytest.raises(ThreadBusy):
+        store.delete(parent, cascade=True)
+    assert all_bytes(store) == before
+    assert shown(store) == {parent, child}
+
+
+def test_a_reverted_thread_goes_with_all_its_rollouts(store: ThreadStore) -> None:
+    thread = new_thread(store, "one", "two")
+    store.revert(thread, before=turn_ids(store, thread)[1])
+    assert len(store.plan_delete(thread).threads[0].rollouts) == 2
+    store.delete(thread)
+    assert all_bytes(store) == {}
+
+
+def test_reclaiming_a_reverted_thread_keeps_the_rollouts_that_a_child_needs(store: ThreadStore) -> None:
+    thread = new_thread(store, "one", "two")
+    store.revert(thread, before=turn_ids(store, thread)[1])
+    add_turns(store, thread, "three")
+    child = store.fork(thread).id
+    before = context_of(store, child)
+    plan = store.delete(thread, reclaim=True)
+    assert plan.threads[0].bytes_freed > 0
+    assert context_of(store, child) == before
+    assert b"two" not in b"".join(all_bytes(store).values())
+
+
+def test_an_ephemeral_child_counts_as_one_who_inherits(store: ThreadStore) -> None:
+    parent = new_thread(store, "one")
+    child = store.fork(parent, ephemeral=True).id
+    before = context_of(store, child)
+    assert [step.action for step in store.delete(parent).threads] == ["hide"]
+    assert context_of(store, child) == before
+
+
+def test_deleting_twice_is_told(store: ThreadStore) -> None:
+    thread = new_thread(store, "one")
+    store.delete(thread)
+    with pytest.raises(ThreadNotFound):
+        store.delete(thread)

@@ -1,0 +1,128 @@
+"""Erasing: the text is gone everywhere it can be reached, and everything else is what it was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.store.threads import LEGACY, PAGINATED, add_turns, all_bytes, context_of, new_thread, turn_ids
+
+from threadkeep.backends.local import LocalBackend
+from threadkeep.errors import InvalidRequest, ThreadBusy
+from threadkeep.store import NewRecord
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from threadkeep.store import ThreadStore
+
+SECRET = 'sk-"quoted"\\path/ä€\nend'
+
+
+def pieces_of(store: ThreadStore) -> bytes:
+    return b"".join(all_bytes(store).values())
+
+
+@pytest.mark.parametrize("mode", [PAGINATED, LEGACY])
+def test_the_text_is_gone_and_nothing_else(store: ThreadStore, mode: str) -> None:
+    thread = new_thread(store, "before", "my key is TOPSECRET, keep it", "after", mode=mode)
+    child = store.fork(thread).id
+    contexts = {each: context_of(store, each) for each in (thread, child)}
+    held = all_bytes(store)
+    done = store.erase(thread, "TOPSECRET")
+    assert done.places >= 2
+    assert b"TOPSECRET" not in pieces_of(store)
+    for location, data in all_bytes(store).items():
+        assert data == held[location].replace(b"TOPSECRET", b"*" * 9)
+    for each, context in contexts.items():
+        assert context_of(store, each) == [item.replace(b"TOPSECRET", b"*" * 9) for item in context]
+    assert done.unreachable
+
+
+def test_every_form_that_json_has_for_it_is_found(store: ThreadStore) -> None:
+    thread = new_thread(store, "x")
+    import json
+
+    plain = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": f"<{SECRET}>"}]}
+    call = {
+        "type": "function_call",
+        "name": "shell",
+        "call_id": "c",
+        "arguments": json.dumps({"command": ["sh", "-c", f"echo {SECRET}"]}),
+    }
+    nested = {**call, "arguments": json.dumps({"arguments": json.dumps({"key": SECRET}, ensure_ascii=False)})}
+    with store.writer(thread) as writer:
+        writer.append_all([NewRecord("response_item", item) for item in (plain, call, nested)])
+    done = store.erase(thread, SECRET)
+    assert (done.records, done.places) == (3, 3)
+    assert b"quoted" not in pieces_of(store)
+    items = [json.loads(item) for item in context_of(store, thread)]
+    assert json.loads(items[-2]["arguments"])["command"][2].startswith("echo *")
+    assert set(json.loads(json.loads(items[-1]["arguments"])["arguments"])["key"]) == {"*"}
+
+
+def test_relatives_are_cleaned_in_both_directions(store: ThreadStore) -> None:
+    root = new_thread(store, "a TOPSECRET")
+    child = store.fork(root).id
+    add_turns(store, child, "b TOPSECRET")
+    grandchild = store.fork(child).id
+    add_turns(store, grandchild, "c TOPSECRET")
+    store.erase(child, "TOPSECRET")
+    assert b"TOPSECRET" not in pieces_of(store)
+    assert all("TOPSECRET" not in thread.preview for thread in store.list().data)
+    for thread in (root, child, grandchild):
+        assert context_of(store, thread)
+        assert store.turns(thread, limit=100).data
+
+
+def test_a_child_goes_on_when_the_text_stood_right_before_its_boundary(store: ThreadStore) -> None:
+    root = new_thread(store, "one", "TOPSECRET")
+    child = store.fork(root, through=turn_ids(store, root)[1]).id
+    store.erase(root, "TOPSECRET")
+    assert turn_ids(store, child) == turn_ids(store, root)
+    add_turns(store, child, "more")
+    assert len(turn_ids(store, child)) == 3
+
+
+def test_what_a_pin_alone_holds_is_cleaned(tmp_path: Path) -> None:
+    from threadkeep.store import ThreadStore
+
+    with ThreadStore(LocalBackend(str(tmp_path)), durability="os") as store:
+        root = new_thread(store, "TOPSECRET")
+        child = store.fork(root).id
+        (tmp_path / store.read(root).location).unlink()
+        assert b"TOPSECRET" in b"".join(context_of(store, child))
+        done = store.erase(child, "TOPSECRET")
+        assert any("pins" in location for location in done.rollouts)
+        assert b"TOPSECRET" not in b"".join(context_of(store, child))
+        assert all(b"TOPSECRET" not in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+
+
+@pytest.mark.parametrize("text", ["", "abc", "    "])
+def test_a_text_too_short_to_be_meant_is_refused(store: ThreadStore, text: str) -> None:
+    thread = new_thread(store, "one")
+    with pytest.raises(InvalidRequest):
+        store.erase(thread, text)
+
+
+@pytest.mark.parametrize("text", ["task_complete", "payload", "turn_id"])
+def test_what_would_break_a_record_is_refused_and_changes_nothing(store: ThreadStore, text: str) -> None:
+    thread = new_thread(store, "one")
+    before = all_bytes(store)
+    with pytest.raises(InvalidRequest, match="structure"):
+        store.erase(thread, text)
+    assert all_bytes(store) == before
+
+
+def test_a_busy_thread_is_not_changed(store: ThreadStore) -> None:
+    thread = new_thread(store, "TOPSECRET")
+    before = all_bytes(store)
+    with store.writer(thread), pytest.raises(ThreadBusy):
+        store.erase(thread, "TOPSECRET")
+    assert all_bytes(store) == before
+
+
+def test_part_of_an_escape_is_not_the_text(store: ThreadStore) -> None:
+    thread = new_thread(store, "one\nabcd two")
+    done = store.erase(thread, "nabcd")
+    assert (done.records, done.places) == (0, 0)

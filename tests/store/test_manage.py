@@ -1,0 +1,78 @@
+"""Names and the archive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.store.threads import add_turns, all_bytes, context_of, new_thread, turn_ids
+
+from threadkeep.errors import InvalidRequest, ThreadBusy
+from threadkeep.store import ThreadFilter, ThreadStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_name_is_kept_shown_and_found(store: ThreadStore) -> None:
+    thread = new_thread(store, "what was said")
+    assert store.rename(thread, "  The Name ").name == "The Name"
+    assert store.list(chosen=ThreadFilter(text="the name")).data[0].id == thread
+    assert store.rename(thread, "").name is None
+    assert store.list(chosen=ThreadFilter(text="the name")).data == []
+
+
+def test_a_name_stays_when_the_home_is_opened_again(tmp_path: Path) -> None:
+    with ThreadStore.open(tmp_path) as store:
+        thread = new_thread(store, "one")
+        store.rename(thread, "kept")
+    with ThreadStore.open(tmp_path) as store:
+        assert store.read(thread).name == "kept"
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "x" * 1001, "\x1b[31mred"])
+def test_a_name_is_one_printable_line(store: ThreadStore, name: str) -> None:
+    thread = new_thread(store, "one")
+    with pytest.raises(InvalidRequest):
+        store.rename(thread, name)
+
+
+def test_an_archived_thread_is_put_away_and_comes_back(store: ThreadStore) -> None:
+    thread, other = new_thread(store, "one"), new_thread(store, "two")
+    child = store.fork(thread).id
+    before = context_of(store, child)
+    bytes_before = sorted(all_bytes(store).values())
+    assert store.archive(thread).archived
+    assert store.archive(thread).archived
+    assert {found.id for found in store.list().data} == {other, child}
+    assert [found.id for found in store.list(chosen=ThreadFilter(archived=True)).data] == [thread]
+    with pytest.raises(InvalidRequest, match="archived"):
+        store.writer(thread)
+    assert context_of(store, child) == before
+    assert not store.unarchive(thread).archived
+    add_turns(store, thread, "again")
+    after = b"".join(sorted(all_bytes(store).values()))
+    assert all(data in after for data in bytes_before)
+    assert context_of(store, child) == before
+
+
+def test_every_rollout_of_a_reverted_thread_is_moved(store: ThreadStore) -> None:
+    thread = new_thread(store, "one", "two")
+    store.revert(thread, before=turn_ids(store, thread)[1])
+    before = context_of(store, thread)
+    store.archive(thread)
+    assert all(ref.archived for ref in store.backend.rollouts_of(thread))
+    assert context_of(store, thread) == before
+    store.unarchive(thread)
+    assert not any(ref.archived for ref in store.backend.rollouts_of(thread))
+    assert context_of(store, thread) == before
+
+
+def test_a_thread_that_is_written_to_is_left_alone(store: ThreadStore) -> None:
+    thread = new_thread(store, "one")
+    with store.writer(thread):
+        for change in (lambda: store.rename(thread, "new"), lambda: store.archive(thread)):
+            with pytest.raises(ThreadBusy):
+                change()
+    assert store.read(thread).name is None
+    assert not store.read(thread).archived
