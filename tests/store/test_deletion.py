@@ -137,7 +137,7 @@ def test_reclaiming_a_reverted_thread_keeps_the_rollouts_that_a_child_needs(stor
     plan = store.delete(thread, reclaim=True)
     assert plan.threads[0].bytes_freed > 0
     assert context_of(store, child) == before
-    assert b"two" not in b"".join(all_bytes(store).values())
+    assert b"Answer to: two" not in b"".join(all_bytes(store).values())
 
 
 def test_an_ephemeral_child_counts_as_one_who_inherits(store: ThreadStore) -> None:

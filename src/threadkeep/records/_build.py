@@ -149,7 +149,7 @@ def turn_context(
     effort: Any = None,
     sandbox_policy: Any = None,
 ) -> Json:
-    """The settings that a turn runs with."""
+    """The settings that a turn runs with; its rights in both forms, since old readers know the policy alone."""
     payload = _without_none(
         turn_id=turn_id,
         root_turn_id=turn_id,
@@ -160,7 +160,10 @@ def turn_context(
         effort=effort,
     )
     payload["summary"] = "none"
-    payload["sandbox_policy"] = {"type": "danger-full-access"} if sandbox_policy is None else sandbox_policy
+    if sandbox_policy is None:
+        open_to_all = isinstance(permission_profile, dict) and permission_profile.get("type") == "disabled"
+        sandbox_policy = {"type": "danger-full-access" if open_to_all else "read-only"}
+    payload["sandbox_policy"] = sandbox_policy
     return payload
 
 

@@ -21,12 +21,32 @@ _MARKER: Final = "<turn_aborted>\nThe turn was interrupted before it ended.\n</t
 """Tells the model that a turn was cut off. Codex knows it by the tags (``storage.md`` 3.5); the words are ours."""
 
 
+_UNSAID: Final[dict[str, Any]] = {
+    "cwd": "/",
+    "model": "unknown",
+    "approval_policy": "never",
+    "permission_profile": {
+        "type": "managed",
+        "file_system": {
+            "type": "restricted",
+            "entries": [{"path": {"type": "special", "value": {"kind": "root"}}, "access": "read"}],
+        },
+        "network": "restricted",
+    },
+    "sandbox_policy": {"type": "read-only"},
+}
+"""What a turn runs with where nobody said anything: it may read and not write."""
+
+
 class TurnWriter:
     """One turn while it is recorded; use it as a context manager.
 
     Entering writes the turn's start, its settings and what the user said; leaving writes its end: completed, failed
     after `fail`, interrupted after `interrupt` or an exception. What a person sees and what the model sees are written
     side by side, as the thread's history mode asks.
+
+    What is not given is as it was in the thread before; in a new one the turn works in the thread's folder, may read
+    and not write, and its model is ``unknown``.
 
     Args:
         writer: The thread's writer.
@@ -35,7 +55,7 @@ class TurnWriter:
         cwd: The folder that the turn works in.
         approval_policy: As in Codex's ``turn_context``.
         permission_profile: As in Codex's ``turn_context``.
-        effort: Reasoning effort; None where it was not set.
+        effort: Reasoning effort.
         model_context_window: Tokens that the model takes; None where it is not known.
     """
 
@@ -44,22 +64,27 @@ class TurnWriter:
         writer: Writer,
         text: str,
         *,
-        model: str = "unknown",
-        cwd: str = "/",
-        approval_policy: Any = "never",
+        model: str | None = None,
+        cwd: str | None = None,
+        approval_policy: Any = None,
         permission_profile: Mapping[str, Any] | None = None,
         effort: str | None = None,
         model_context_window: int | None = None,
     ) -> None:
         self._writer = writer
         self._text = text
-        self._settings: dict[str, Any] = {
+        given = {
             "cwd": cwd,
             "model": model,
             "approval_policy": approval_policy,
-            "permission_profile": dict(permission_profile or {"type": "disabled"}),
+            "permission_profile": dict(permission_profile) if permission_profile is not None else None,
             "effort": effort,
         }
+        self._settings = {**_UNSAID, **writer.settings()}
+        self._provider: str | None = self._settings.pop("model_provider", None)
+        if permission_profile is not None:
+            self._settings.pop("sandbox_policy", None)
+        self._settings.update((name, value) for name, value in given.items() if value is not None)
         self._window = model_context_window
         self._started_ms = 0
         self._error: dict[str, Any] | None = None
@@ -185,22 +210,6 @@ class TurnWriter:
         )
         now = self._writer.now_ms()
         shown = {"type": "ContextCompaction", "id": self._writer.new_id()}
-        applied = {
-            "model": settings["model"],
-            "model_provider_id": "unknown",
-            "approval_policy": settings["approval_policy"],
-            "approvals_reviewer": "user",
-            "permission_profile": settings["permission_profile"],
-            "cwd": settings["cwd"],
-            "collaboration_mode": {
-                "mode": "default",
-                "settings": {
-                    "model": settings["model"],
-                    "reasoning_effort": settings["effort"],
-                    "developer_instructions": None,
-                },
-            },
-        }
         visible = (
             build.item_completed(
                 shown, thread_id=self._writer.thread_id, turn_id=self.id, started_at_ms=now, completed_at_ms=now
@@ -212,10 +221,36 @@ class TurnWriter:
             [
                 NewRecord("compacted", payload),
                 NewRecord("turn_context", build.turn_context(self.id, **settings)),
-                NewRecord("event_msg", build.thread_settings_applied(self._writer.thread_id, applied)),
+                *self._applied(),
                 NewRecord("event_msg", visible),
             ]
         )
+
+    def _applied(self) -> list[NewRecord]:
+        """The settings once more, after a checkpoint: a reader that stops there finds them.
+
+        Codex resumes no thread whose provider it does not know (0.169.0 observed): without one they are not stated.
+        """
+        settings = self._settings
+        if self._provider is None or settings["permission_profile"] is None:
+            return []
+        applied = {
+            "model": settings["model"],
+            "model_provider_id": self._provider,
+            "approval_policy": settings["approval_policy"],
+            "approvals_reviewer": "user",
+            "permission_profile": settings["permission_profile"],
+            "cwd": settings["cwd"],
+            "collaboration_mode": {
+                "mode": "default",
+                "settings": {
+                    "model": settings["model"],
+                    "reasoning_effort": settings.get("effort"),
+                    "developer_instructions": None,
+                },
+            },
+        }
+        return [NewRecord("event_msg", build.thread_settings_applied(self._writer.thread_id, applied))]
 
     def fail(self, message: str, info: Any = None) -> None:
         """The turn ends with an error."""

@@ -13,7 +13,7 @@ from threadkeep.records import PAGINATED, Cost, encode_record, is_persisted, tri
 from threadkeep.replay import Position
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from threadkeep.backends import Appender, Backend, Durability, Lease, RolloutRef
     from threadkeep.store._turns import TurnWriter
@@ -54,6 +54,7 @@ class Writer:
         mode: str,
         durability: Durability,
         open_rollout: Callable[[Lease, Cost], tuple[RolloutRef, int | None]],
+        settings: Callable[[], Mapping[str, Any]],
         first: NewRecord | None = None,
     ) -> None:
         self.thread_id = lease.thread_id
@@ -63,6 +64,7 @@ class Writer:
         self._lease = lease
         self._durability: Durability = durability
         self._open_rollout = open_rollout
+        self._settings = settings
         self._first = first
         self._lock = threading.Lock()
         self._appender: Appender | None = None
@@ -124,6 +126,10 @@ class Writer:
                 self._appender = None
             self._closed = True
         self._lease.release()
+
+    def settings(self) -> Mapping[str, Any]:
+        """What the thread was set to last, as far as a turn takes it over (`TurnWriter`). Read when it is asked for."""
+        return self._settings()
 
     def now_ms(self) -> int:
         """The time, by the store's clock."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from threadkeep import _version
 from threadkeep.errors import InvalidRequest
@@ -10,6 +12,7 @@ from threadkeep.ids import utc
 from threadkeep.lineage import next_ordinal
 from threadkeep.records import LEGACY, PAGINATED, Cost
 from threadkeep.records import _build as build
+from threadkeep.replay import read_context, read_place
 from threadkeep.store._forks import ORIGINATOR, Place, fork, revert
 from threadkeep.store._threads import read_thread
 from threadkeep.store._writer import NewRecord, Writer
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
     from threadkeep.store._models import Thread
 
 __all__ = ["Writing"]
+
+_TAKEN_OVER: Final = ("model", "effort", "approval_policy")
+_RIGHTS: Final = ("permission_profile", "sandbox_policy")
+"""The two forms in which a turn's rights are stated: both are taken over, or neither."""
 
 
 class Writing:
@@ -82,6 +89,7 @@ class Writing:
             mode=mode,
             durability=self.durability,
             open_rollout=self._open_rollout,
+            settings=lambda: {"cwd": cwd, "model_provider": model_provider},
             first=NewRecord("session_meta", meta),
         )
 
@@ -100,7 +108,14 @@ class Writing:
             # Under the lease the current rollout is looked for again: it may have been reverted since.
             with self._access.open(self._writable(located.thread_id), Cost()) as lineage:
                 mode = lineage.mode
-            return Writer(backend, lease, mode=mode, durability=self.durability, open_rollout=self._open_rollout)
+            return Writer(
+                backend,
+                lease,
+                mode=mode,
+                durability=self.durability,
+                open_rollout=self._open_rollout,
+                settings=lambda: self._settings(located.thread_id),
+            )
         except BaseException:
             lease.release()
             raise
@@ -112,6 +127,20 @@ class Writing:
                 f"thread {located.thread_id} is archived; unarchive it first", thread=located.thread_id
             )
         return located
+
+    def _settings(self, thread_id: str) -> dict[str, Any]:
+        """What a thread was set to last, as its next turn takes it over."""
+        with self._access.open(self._access.locate(thread_id), Cost()) as lineage:
+            cwd, provider = read_place(lineage)
+            context = read_context(lineage, self._access)
+        stated = msgspec.json.decode(context.settings) if context.settings is not None else {}
+        rights = any(stated.get(form) is not None for form in _RIGHTS)
+        return {
+            **(dict.fromkeys(_RIGHTS) if rights else {}),
+            **{name: stated[name] for name in (*_TAKEN_OVER, *_RIGHTS) if stated.get(name) is not None},
+            "cwd": stated.get("cwd") or cwd,
+            "model_provider": provider,
+        }
 
     def _open_rollout(self, lease: Lease, cost: Cost) -> tuple[RolloutRef, int | None]:
         """The current rollout of a leased thread, and the ordinal of its next record."""
