@@ -7,13 +7,15 @@ Run it from the root of the repository::
 Each group of :data:`GROUPS` becomes one file, a list of ``{"name", "records", "turns", "summary"}``: ``records`` are
 the lines of the rollout (an object is written as JSON, a string as it is), ``turns`` the answer of
 ``thread/turns/list`` with ``itemsView: "full"``, oldest first, and ``summary`` the same with ``"summary"``. Nothing
-asks a model. All records are made up here; of Codex's own there is nothing but the answers.
+asks a model. All records are made up here; of Codex's own there is nothing but the answers, and in those the texts of
+:data:`tests.oracle.thread_items.TRUE_TEXTS` are replaced.
 
 It stops when ``thread/read`` or ``thread/resume`` answer other turns than ``thread/turns/list``: they never do.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -23,6 +25,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.codex.client import AppServer, RpcError, write_config
+from tests.oracle.thread_items import TRUE_TEXTS
 from tests.oracle.turns_legacy import INVENTED_ID
 
 JsonObject = dict[str, Any]
@@ -1057,6 +1060,19 @@ def without_invented_ids(turns: list[JsonObject], again: list[JsonObject]) -> No
                 item["id"] = same["id"] = INVENTED_ID
 
 
+def scrubbed(value: Any) -> Any:
+    """A copy of an answer without the texts of :data:`TRUE_TEXTS`."""
+    if isinstance(value, dict):
+        return {name: scrubbed(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [scrubbed(member) for member in value]
+    if isinstance(value, str):
+        for placeholder, (_, digest) in TRUE_TEXTS.items():
+            if hashlib.sha256(value.encode()).hexdigest() == digest:
+                return placeholder
+    return value
+
+
 def answers(server: AppServer, thread_id: str) -> tuple[list[JsonObject], list[JsonObject]]:
     """The full and the summary view of a thread. Raises AssertionError when the ways to ask for them disagree."""
     turns, summary = ask(server, thread_id, "full"), ask(server, thread_id, "summary")
@@ -1101,7 +1117,7 @@ def main() -> None:
             server.initialize()
             for group, cases_done in recorded.items():
                 for case, thread_id in zip(cases_done, ids[group], strict=True):
-                    case["turns"], case["summary"] = answers(server, thread_id)
+                    case["turns"], case["summary"] = map(scrubbed, answers(server, thread_id))
         FIXTURES.mkdir(parents=True, exist_ok=True)
         for group, cases_done in recorded.items():
             texts = [json.dumps(case, ensure_ascii=False, separators=(",", ":")) for case in cases_done]

@@ -32,6 +32,9 @@ JsonObject = dict[str, Any]
 INVENTED_ID: Final = "<invented>"
 """The id of a hook prompt whose message has none: the server makes up another UUID at every read."""
 
+NO_REVIEW: Final = "SCRUBBED-REVIEW"
+"""Stands for the sentence that the server shows for a review that has nothing to say."""
+
 # --------------------------------------------------------------------------------------------------------------------
 # Shapes: which payloads decode. A field is "KIND!" (required), "KIND?" (may be missing or null) or "KIND=" (may be
 # missing, must not be null). A kind is one of KINDS below, a name of SHAPES, a tagged union of UNIONS, or "list:KIND".
@@ -1026,7 +1029,7 @@ def review_text(output: JsonObject | None) -> str:
     if output is not None:
         parts.append(output["overall_explanation"].strip())
         parts.append(findings_text(output["findings"]))
-    return "\n\n".join(part for part in parts if part) or "Reviewer failed to output a response."
+    return "\n\n".join(part for part in parts if part) or NO_REVIEW
 
 
 def findings_text(findings: list[JsonObject]) -> str:

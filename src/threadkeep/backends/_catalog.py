@@ -1,8 +1,8 @@
 """The catalog: SQLite rows derived from rollouts. Disposable: it makes lists and totals fast and decides nothing.
 
-Two tables of opaque rows, each checked by its reader against the rollout that it was derived from. A catalog that
-cannot be opened, is damaged, or was written by another version is thrown away and made anew; where the home cannot be
-written to it lives in memory.
+Two tables of opaque rows, each checked by its reader against the rollout that it was derived from, and two of a
+backend's own. A catalog that cannot be opened, is damaged, or was written by another version is thrown away and made
+anew; where that does not help (the home cannot be written to, the disk is full, somebody holds it) it lives in memory.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 __all__ = ["CATALOG_VERSION", "Catalog"]
 
-CATALOG_VERSION: Final = 1
+CATALOG_VERSION: Final = 2
 """Changes whenever a row's meaning changes: older catalogs are then made anew."""
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS rows (rollout_id TEXT PRIMARY KEY, stamp TEXT NOT NULL, data BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS totals (rollout_id TEXT, until INTEGER, data BLOB NOT NULL,
   PRIMARY KEY (rollout_id, until)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS folders (path TEXT PRIMARY KEY, mtime_ns INTEGER NOT NULL, scanned_ns INTEGER NOT NULL)
+CREATE TABLE IF NOT EXISTS folders (path TEXT PRIMARY KEY, changed_ns INTEGER NOT NULL, scanned_ns INTEGER NOT NULL)
   WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS names (path TEXT PRIMARY KEY, folder TEXT NOT NULL, thread_id TEXT NOT NULL,
   rollout_id TEXT NOT NULL, created_ms INTEGER NOT NULL, archived INTEGER NOT NULL, compressed INTEGER NOT NULL)
@@ -66,7 +66,7 @@ class Catalog:
             for attempt in range(2):
                 try:
                     return self._connect(self._path)
-                except sqlite3.DatabaseError:
+                except (sqlite3.DatabaseError, UnicodeDecodeError):  # the latter: damage quoted in SQLite's message
                     if attempt == 0:
                         self._discard(self._path)
                 except OSError:
@@ -80,7 +80,8 @@ class Catalog:
         connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=OFF")  # derived rows: a power cut costs a rebuild, nothing else
+            # A power cut may cost the newest rows, which are derived again; it must not damage older ones in silence.
+            connection.execute("PRAGMA synchronous=NORMAL")
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version not in (0, CATALOG_VERSION):
                 raise sqlite3.DatabaseError(f"catalog version {version}")
@@ -98,23 +99,30 @@ class Catalog:
                 os.unlink(path + suffix)
 
     def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do ``work`` on the connection, alone. A damaged catalog is made anew and the work done once more."""
+        """Do ``work`` on the connection, alone; where it fails, do it again on a catalog that was made anew."""
         with self._lock:
             try:
                 return work(self._connection)
-            except sqlite3.OperationalError as error:
-                if "locked" in str(error) or "busy" in str(error):
-                    # Somebody else's long transaction: rows are a convenience, so go on without the shared ones.
-                    self._path = None
+            except (sqlite3.Error, UnicodeDecodeError) as error:
                 self._connection.close()
+                self._renew(error)
                 self._connection = self._opened()
+            try:
                 return work(self._connection)
-            except sqlite3.DatabaseError:
+            except (sqlite3.Error, UnicodeDecodeError):
+                # Rows are a convenience: whatever is wrong with the file, go on without it.
                 self._connection.close()
-                if self._path is not None:
-                    self._discard(self._path)
+                self._path = None
                 self._connection = self._opened()
-                return work(self._connection)
+            return work(self._connection)
+
+    def _renew(self, error: sqlite3.Error | UnicodeDecodeError) -> None:
+        """Decide what the connection is opened to next."""
+        if isinstance(error, sqlite3.OperationalError):
+            if "locked" in str(error) or "busy" in str(error):
+                self._path = None  # somebody's long transaction
+        elif self._path is not None:
+            self._discard(self._path)
 
     def rows(self, rollout_ids: Sequence[str]) -> dict[str, tuple[str, bytes]]:
         """(stamp, data) of the rollouts that have a row."""
@@ -184,6 +192,16 @@ class Catalog:
             with transaction(db):
                 for table in ("rows", "totals", "folders", "names"):
                     db.execute(f"DELETE FROM {table}")  # noqa: S608
+
+        self.run(work)
+
+    def compact(self) -> None:
+        """Let nothing of what was dropped stay behind in the file."""
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            db.execute("VACUUM")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
         self.run(work)
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from threadkeep.backends._catalog import Catalog
-from threadkeep.backends._protocol import Durability, Facts, Lease, Marks, Pin, RolloutRef, RolloutStat
-from threadkeep.errors import CorruptHistory, LeaseLost, ThreadBusy, ThreadNotFound
+from threadkeep.backends._protocol import Durability, Facts, Lease, Leftover, Marks, Pin, RolloutRef, RolloutStat
+from threadkeep.errors import CodexOwned, CorruptHistory, LeaseLost, StorageFailure, ThreadBusy, ThreadNotFound
 from threadkeep.ids import Clock, IdSource, SystemClock, Uuid7Source, timestamp_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from threadkeep.records import Boundary, Cost, Source
 
@@ -57,7 +57,12 @@ class _MemorySource:
         return self._cost
 
     def read(self, offset: int, size: int) -> bytes:
-        data = bytes(memoryview(self._data)[offset : offset + size])
+        if offset < 0 or offset + size > self._size:
+            raise CorruptHistory(
+                f"the rollout held only {self._size} bytes when it was opened", rollout=self.rollout_id, offset=offset
+            )
+        # A slice, and no view: while bytes are viewed, another thread cannot append to them.
+        data = bytes(self._data[offset : offset + size])
         if len(data) != size:
             raise CorruptHistory("the rollout was cut while it was being read", rollout=self.rollout_id, offset=offset)
         self._cost.bytes_read += size
@@ -107,10 +112,9 @@ class _MemoryAppender:
         if len(data) != self._end:
             raise LeaseLost("somebody else wrote into the rollout", thread=self._lease.thread_id, offset=self._end)
         if self._torn:
-            data += b"\n"
+            self._backend.grow(self._ref, b"\n")
             self._torn = False
         offset = len(data)
-        # A reader may hold a view of these bytes; a bytearray that is viewed cannot grow, so it is made anew.
         self._backend.grow(self._ref, line)
         self._end = offset + len(line)
         self._cost.bytes_written += len(line)
@@ -200,12 +204,14 @@ class MemoryBackend:
     def by_creation(
         self, *, descending: bool, after: tuple[int, str] | None
     ) -> Iterator[tuple[int, str, list[RolloutRef]]]:
+        threads: dict[str, list[RolloutRef]] = {}
         with self._lock:
-            threads = {rollout.ref.thread_id for rollout in self._rollouts.values()}
+            for rollout in self._rollouts.values():
+                threads.setdefault(rollout.ref.thread_id, []).append(rollout.ref)
         ordered = sorted(((timestamp_ms(thread) or 0, thread) for thread in threads), reverse=descending)
         for entry in ordered:
             if after is None or (entry < after if descending else entry > after):
-                yield *entry, self.rollouts_of(entry[1])
+                yield *entry, sorted(threads[entry[1]], key=lambda ref: ref.rollout_id)
 
     def with_prefix(self, prefix: str, limit: int) -> list[str]:
         with self._lock:
@@ -225,7 +231,7 @@ class MemoryBackend:
         return _MemorySource(self._rollout(ref), ref.location, cost)
 
     def open_pin(self, pin: Pin, cost: Cost) -> Source:
-        held = self._pins.get(pin.child)
+        held = self._pins.get(pin.location)
         if held is None:
             raise ThreadNotFound("the pin is gone", rollout=pin.base)
         return _MemorySource(held[1], pin.location, cost)
@@ -245,10 +251,15 @@ class MemoryBackend:
             return lease
 
     def create(
-        self, thread_id: str, rollout_id: str, lines: bytes, *, durability: Durability, kept: bool
+        self, thread_id: str, rollout_id: str, lines: bytes | Iterable[bytes], *, durability: Durability, kept: bool
     ) -> RolloutRef:
         del durability, kept
-        return self.put(thread_id, rollout_id, lines)
+        with self._lock:
+            if rollout_id in self._rollouts:
+                raise StorageFailure(
+                    "the rollout was not created: it is there already", thread=thread_id, rollout=rollout_id
+                )
+            return self.put(thread_id, rollout_id, lines if isinstance(lines, bytes) else b"".join(lines))
 
     def appender(self, ref: RolloutRef, lease: Lease, cost: Cost, *, durability: Durability) -> _MemoryAppender:
         del durability
@@ -300,6 +311,10 @@ class MemoryBackend:
     def set_name(self, thread_id: str, name: str) -> None:
         self._names[thread_id] = name
 
+    def ask_codex(self, thread_id: str, requests: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        del requests
+        raise CodexOwned("Codex has no part in what is in memory", thread=thread_id)
+
     def anchored(self, child: str) -> Boundary | None:
         return self._anchors.get(child)
 
@@ -308,18 +323,42 @@ class MemoryBackend:
 
     def pin(self, child: str, ref: RolloutRef, end: int, digest: str) -> bool:
         with self._lock:
-            location = f"memory/pins/{child}"
-            self._pins[child] = (Pin(child, ref.rollout_id, end, digest, location), self._rollout(ref))
+            location = f"memory/pins/{ref.rollout_id}/{child}.{end}.{digest}"
+            held = self._pins.get(ref.location)  # what another pin holds can be pinned, too
+            rollout = held[1] if held is not None else self._rollout(ref)
+            self._pins[location] = (Pin(child, ref.rollout_id, end, digest, location), rollout)
         return True
 
     def pins(self) -> Iterator[Pin]:
-        return iter([pin for pin, _ in self._pins.values()])
+        with self._lock:
+            return iter([pin for pin, _ in self._pins.values()])
 
     def pins_of(self, base: str) -> list[Pin]:
-        return [pin for pin in self.pins() if pin.base == base]
+        return sorted((pin for pin in self.pins() if pin.base == base), key=lambda pin: pin.location)
+
+    def pinned_size(self, pin: Pin) -> tuple[str, int] | None:
+        held = self._pins.get(pin.location)
+        return (str(held[1].identity), len(held[1].data)) if held is not None else None
+
+    def rewrite_pin(self, pin: Pin, pieces: Iterable[bytes], digest: str) -> Pin:
+        with self._lock:
+            held = self._pins.pop(pin.location)[1]
+            self._count += 1
+            location = f"memory/pins/{pin.base}/{pin.child}.{pin.end}.{digest}"
+            fresh = msgspec.structs.replace(pin, digest=digest, location=location)
+            rollout = _Rollout(held.ref, bytearray(b"".join(pieces)), held.mtime_ns, self._count)
+            self._pins[location] = (fresh, rollout)
+        return fresh
 
     def unpin(self, pin: Pin) -> None:
-        self._pins.pop(pin.child, None)
+        self._pins.pop(pin.location, None)
+
+    def leftovers(self) -> Iterator[Leftover]:
+        return iter(())
+
+    def clear(self, leftover: Leftover) -> bool:
+        del leftover
+        return False
 
     def close(self) -> None:
         self.catalog.close()

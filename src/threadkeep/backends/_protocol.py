@@ -7,19 +7,30 @@ threadkeep itself has to remember. It knows no semantics of conversations: it ne
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from threadkeep.backends._catalog import Catalog
     from threadkeep.ids import Clock, IdSource
     from threadkeep.records import Boundary, Cost, Source
 
-__all__ = ["Appender", "Backend", "Durability", "Facts", "Lease", "Marks", "Pin", "RolloutRef", "RolloutStat"]
+__all__ = [
+    "Appender",
+    "Backend",
+    "Durability",
+    "Facts",
+    "Lease",
+    "Leftover",
+    "Marks",
+    "Pin",
+    "RolloutRef",
+    "RolloutStat",
+]
 
 Durability = Literal["fsync", "os"]
 """``fsync``: an append that returned survives power loss. ``os``: it survives the death of the process."""
@@ -109,6 +120,26 @@ class Pin(msgspec.Struct, frozen=True):
     digest: str
     location: str
     compressed: bool = False
+
+
+class Leftover(msgspec.Struct, frozen=True):
+    """Something in the storage that nothing needs, or that leads nowhere.
+
+    Attributes:
+        kind: What it is, one word or two with a hyphen.
+        severity: ``info``, ``warning`` or ``error``.
+        detail: What it means, for people.
+        path: Where it lies, in the backend's own words.
+        thread: The thread concerned, where one is.
+        removable: Whether `Backend.clear` can remove it without losing anything.
+    """
+
+    kind: str
+    severity: Literal["info", "warning", "error"]
+    detail: str
+    path: str | None = None
+    thread: str | None = None
+    removable: bool = False
 
 
 class Lease(Protocol):
@@ -231,14 +262,14 @@ class Backend(Protocol):
         ...
 
     def create(
-        self, thread_id: str, rollout_id: str, lines: bytes, *, durability: Durability, kept: bool
+        self, thread_id: str, rollout_id: str, lines: bytes | Iterable[bytes], *, durability: Durability, kept: bool
     ) -> RolloutRef:
         """Create a rollout with its first records, all or nothing.
 
         Args:
             thread_id: The thread.
             rollout_id: The rollout's own id.
-            lines: Its first records.
+            lines: Its first records, at once or in pieces.
             durability: When to return.
             kept: Put it where only threadkeep looks.
         """
@@ -286,6 +317,15 @@ class Backend(Protocol):
         """Set the name of a thread that Codex has not indexed, where others in the home look for it."""
         ...
 
+    def ask_codex(self, thread_id: str, requests: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """Have Codex change a thread that it has indexed: requests of its app-server protocol, in order.
+
+        Raises:
+            CodexOwned: None is installed, or it refused.
+            ThreadBusy: Another process is writing to the thread.
+        """
+        ...
+
     def anchored(self, child: str) -> Boundary | None:
         """The boundary that took the place of the one in a child's first record."""
         ...
@@ -306,8 +346,31 @@ class Backend(Protocol):
         """The pins that hold bytes of a rollout."""
         ...
 
+    def pinned_size(self, pin: Pin) -> tuple[str, int] | None:
+        """(identity, stored bytes) of what a pin holds, the identity as in `RolloutStat`; None where it is gone."""
+        ...
+
+    def rewrite_pin(self, pin: Pin, pieces: Iterable[bytes], digest: str) -> Pin:
+        """Put new bytes in the place of those that a pin holds, atomically (``erase`` alone)."""
+        ...
+
     def unpin(self, pin: Pin) -> None:
         """Let go of a pin."""
+        ...
+
+    # Mending
+
+    def leftovers(self) -> Iterator[Leftover]:
+        """What was left behind in the storage, and what in it leads nowhere; looks at everything, changes nothing."""
+        ...
+
+    def clear(self, leftover: Leftover) -> bool:
+        """Remove a leftover, if it still is one; whether it is gone.
+
+        Raises:
+            Conflict: Somebody is using it.
+            StorageFailure: The system refused.
+        """
         ...
 
     def close(self) -> None:

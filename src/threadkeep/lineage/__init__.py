@@ -8,6 +8,7 @@ from threadkeep.lineage._boundary import (
     UNRESOLVABLE_OFFSET,
     boundary_digest,
     check_boundary,
+    digest_of,
     next_ordinal,
     snapshot_end,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "Segment",
     "boundary_digest",
     "check_boundary",
+    "digest_of",
     "fork_point",
     "newest_turn",
     "next_ordinal",

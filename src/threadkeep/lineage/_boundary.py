@@ -20,7 +20,15 @@ from threadkeep.records import (
 if TYPE_CHECKING:
     from threadkeep.records import Head, Record
 
-__all__ = ["DIGEST_WINDOW", "UNRESOLVABLE_OFFSET", "boundary_digest", "check_boundary", "next_ordinal", "snapshot_end"]
+__all__ = [
+    "DIGEST_WINDOW",
+    "UNRESOLVABLE_OFFSET",
+    "boundary_digest",
+    "check_boundary",
+    "digest_of",
+    "next_ordinal",
+    "snapshot_end",
+]
 
 DIGEST_WINDOW: Final = 4096
 """Bytes before a boundary that its digest covers: a few records, one small read."""
@@ -50,7 +58,12 @@ def snapshot_end(source: Source) -> int:
 def boundary_digest(source: Source, end: int) -> str:
     """First 32 hex digits of the SHA-256 of the last `DIGEST_WINDOW` bytes before ``end``."""
     start = max(0, end - DIGEST_WINDOW)
-    return hashlib.sha256(source.read(start, end - start)).hexdigest()[:32]
+    return digest_of(source.read(start, end - start))
+
+
+def digest_of(tail: bytes) -> str:
+    """The digest of a boundary, from the last `DIGEST_WINDOW` bytes before it (fewer where there are no more)."""
+    return hashlib.sha256(tail).hexdigest()[:32]
 
 
 def next_ordinal(source: Source, end: int, start: int) -> int | None:

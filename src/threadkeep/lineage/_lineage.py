@@ -29,7 +29,11 @@ class Library(Protocol):
         ...
 
     def first_seen(self, child: str, base: HistoryBase, source: Source, end: int) -> None:
-        """A boundary without a digest was verified: the place to pin the base of a child that Codex made."""
+        """A boundary without a digest was verified: the place to pin the base of a child that Codex made.
+
+        Raises:
+            BrokenLineage: It was pinned before, and these are not the bytes that it inherited then.
+        """
         ...
 
 
@@ -203,13 +207,13 @@ class Lineage:
             try:
                 head = read_head(source, source.size)
                 end = check_boundary(base, anchored, source, head, child.rollout_id)
+                if base.threadkeep is None and anchored is None:
+                    self._library.first_seen(child.rollout_id, base, source, end)
             except (BrokenLineage, UnreadableRollout) as error:
                 # The first candidate is the rollout itself: what is wrong with it is what the user must hear.
                 trouble = trouble or error
                 source.close()
                 continue
-            if base.threadkeep is None and anchored is None:
-                self._library.first_seen(child.rollout_id, base, source, end)
             return Segment(source, head, end, child.depth + 1)
         if trouble is not None:
             raise BrokenLineage(str(trouble), thread=self.thread_id, rollout=base.thread_id) from trouble

@@ -6,7 +6,7 @@ Layer 2. Knows errors and ids. Nothing here opens a file: bytes come through a `
 from threadkeep.records._cost import Cost
 from threadkeep.records._damage_kinds import DAMAGE_KINDS, DamageKind, Severity
 from threadkeep.records._damage_report import Damage
-from threadkeep.records._encode import encode_json, encode_record
+from threadkeep.records._encode import encode_json, encode_record, renumbered
 from threadkeep.records._head import Head, read_head
 from threadkeep.records._items import (
     AgentMessage,
@@ -18,6 +18,7 @@ from threadkeep.records._items import (
     OutputText,
     ResponseItem,
     harness_metadata,
+    item_of,
     response_item,
 )
 from threadkeep.records._payloads import (
@@ -54,6 +55,7 @@ from threadkeep.records._scan import (
     lines_backward,
     lines_forward,
 )
+from threadkeep.records._sieve import Sieve, sifted
 from threadkeep.records._trim import MAX_STORED_OUTPUT, trimmed_item
 
 __all__ = [
@@ -89,6 +91,7 @@ __all__ = [
     "RolledBack",
     "SessionMeta",
     "Severity",
+    "Sieve",
     "Source",
     "TaskComplete",
     "TaskStarted",
@@ -107,12 +110,15 @@ __all__ = [
     "harness_metadata",
     "is_persisted",
     "is_utf8",
+    "item_of",
     "lines_backward",
     "lines_forward",
     "present",
     "read_head",
     "record_of",
     "records_of",
+    "renumbered",
     "response_item",
+    "sifted",
     "trimmed_item",
 ]

@@ -138,22 +138,23 @@ class _Inspection:
     # Lines that are no records
 
     def _damaged(self, line: bytes, place: Place, *, terminated: bool) -> None:
-        if not terminated and self._tail(line, place):
+        if not terminated:
+            self._tail(line, place)
             return
         kind, reason = unreadable(line)
         if not self._beginning.damaged(place, kind, reason):
             self._report.add(kind, place, f"{reason}; every reader passes over the line, its bytes stay in the file")
         self._ordinals.unread()
 
-    def _tail(self, line: bytes, place: Place) -> bool:
-        """The last line, without a newline and no record; whether that says all of it."""
+    def _tail(self, line: bytes, place: Place) -> None:
+        """The last line, without a newline and no record."""
         if self._being_written:
             self._report.add(
                 "being-written",
                 place,
                 f"the last line has {place.length:,} bytes and no newline yet: the thread's writer is at work on it",
             )
-            return True
+            return
         kept = len(line.rstrip(b"\0"))
         if kept < len(line):
             self._report.add(
@@ -163,9 +164,10 @@ class _Inspection:
                 "and the next append begins a new line",
             )
         if kept == 0:
-            return True
+            return
         place = Place(place.line, place.offset, kept)
-        _, reason = unreadable(line[:kept])
+        whole = record_of(place.offset, line[:kept]).intact
+        reason = "NUL bytes follow it in the line" if whole else unreadable(line[:kept])[1]
         if not self._beginning.damaged(place, "torn-tail", reason):
             self._report.add(
                 "torn-tail",
@@ -173,7 +175,6 @@ class _Inspection:
                 f"the last line has {kept:,} bytes, no newline, and is no whole record ({reason}): it is not part of "
                 "the history, and the next append begins a new line",
             )
-        return True
 
     def _unterminated(self, place: Place) -> None:
         if self._being_written:
@@ -237,7 +238,7 @@ class _Inspection:
         depth, big = exceeds(line)
         if depth > MOST_NESTED:
             self._report.add(
-                "too-deep",
+                "deep-nesting",
                 place,
                 f"the record nests {depth} arrays and objects: threadkeep reads it, Codex reads at most {MOST_NESTED} "
                 "and does not count it",

@@ -74,6 +74,7 @@ class Ordinals:
                 place,
                 f"ordinal {ordinal} is beyond 2^63 - 2, so Codex lists no turn of this rollout; threadkeep does",
             )
+            self._unread += 1
         elif not self._begun:
             self._first(ordinal, place)
         else:

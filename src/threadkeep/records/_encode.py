@@ -6,6 +6,7 @@ with the same content are the same bytes. Payloads that come as bytes pass throu
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import msgspec
@@ -13,9 +14,11 @@ import msgspec
 from threadkeep.errors import InvalidRecord
 from threadkeep.records._scan import MAX_RECORD_BYTES
 
-__all__ = ["encode_json", "encode_record"]
+__all__ = ["encode_json", "encode_record", "renumbered"]
 
 _encoder: Final = msgspec.json.Encoder()
+_BEGINNING: Final = re.compile(rb'(\{"timestamp":"[^"\\]{20,35}",)(?:"ordinal":[0-9]{1,20},)?(?="type":)')
+_decode_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def encode_json(value: Any) -> bytes:
@@ -59,3 +62,21 @@ def encode_record(
     if line.find(b"\n") != len(line) - 1:
         raise InvalidRecord("a payload given as bytes holds a line break, which would split the record")
     return line
+
+
+def renumbered(line: bytes, ordinal: int) -> bytes:
+    """A whole record (without its newline) with another ordinal, or with its first; all other bytes stay.
+
+    Raises:
+        InvalidRecord: It is no record.
+    """
+    beginning = _BEGINNING.match(line)
+    if beginning is not None:
+        return b"".join((beginning[1], b'"ordinal":%d,' % ordinal, memoryview(line)[beginning.end() :]))
+    try:
+        members = _decode_members(line.removeprefix(b"\xef\xbb\xbf"))
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise InvalidRecord(f"a line that is no record cannot be numbered: {error}") from error
+    stamp = members.pop("timestamp", msgspec.Raw(b'""'))
+    members.pop("ordinal", None)
+    return _encoder.encode({"timestamp": stamp, "ordinal": ordinal, **members})

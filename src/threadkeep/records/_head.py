@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -87,13 +87,14 @@ def read_head(source: Source, end: int, *, thread_id: str | None = None) -> Head
 
 
 class _Mode(msgspec.Struct):
-    history_mode: str = LEGACY
+    history_mode: Any = LEGACY
 
 
 def _refuse_unknown_mode(source: Source, record: Record) -> None:
     """An unknown mode fails closed: what a reader does not know it must not interpret (trap 24)."""
     stated = record.view(_Mode)
-    if stated is not None and stated.history_mode not in HISTORY_MODES:
+    known = stated is None or (isinstance(stated.history_mode, str) and stated.history_mode in HISTORY_MODES)
+    if stated is not None and not known:
         raise UnreadableRollout(
             f"unknown history mode {stated.history_mode!r}: this rollout was written by a newer program",
             rollout=source.rollout_id,

@@ -7,10 +7,12 @@ contents stay bytes.
 
 from __future__ import annotations
 
-import contextlib
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
+
+if TYPE_CHECKING:
+    from threadkeep.records._record import Record
 
 __all__ = [
     "AgentMessage",
@@ -22,6 +24,7 @@ __all__ = [
     "OutputText",
     "ResponseItem",
     "harness_metadata",
+    "item_of",
     "response_item",
 ]
 
@@ -362,6 +365,12 @@ class _Kind(msgspec.Struct):
     type: str
 
 
+class _ItemLine(msgspec.Struct):
+    payload: ResponseItem
+    metadata: HarnessMetadata | None = None
+
+
+_decode_line: Final = msgspec.json.Decoder(_ItemLine).decode
 _decode_item: Final = msgspec.json.Decoder(ResponseItem).decode
 _decode_metadata: Final = msgspec.json.Decoder(HarnessMetadata | None).decode
 _decode_kind: Final = msgspec.json.Decoder(_Kind).decode
@@ -369,9 +378,14 @@ _decode_kind: Final = msgspec.json.Decoder(_Kind).decode
 
 def response_item(payload: msgspec.Raw | bytes) -> ResponseItem | str | None:
     """A response item; its type alone where that is unknown; None where the payload does not fit its schema."""
-    with contextlib.suppress(msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    try:
         item: ResponseItem = _decode_item(payload)
-        return item
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return _unknown_kind(payload)
+    return item
+
+
+def _unknown_kind(payload: msgspec.Raw | bytes) -> str | None:
     try:
         kind = _decode_kind(payload).type
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
@@ -392,3 +406,35 @@ def harness_metadata(raw: msgspec.Raw) -> HarnessMetadata | None:
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise ValueError("harness metadata that does not fit") from error
     return metadata
+
+
+ItemParts: TypeAlias = tuple[msgspec.Raw, msgspec.Raw, ResponseItem, HarnessMetadata | None]
+"""A response item that counts: its bytes, those of the metadata beside it (empty where there is none), both decoded."""
+
+
+def item_of(record: Record) -> ItemParts | None:
+    """The response item that a record holds, with the metadata beside it; None for one that does not count.
+
+    Does not count: a damaged line, an item of unknown type, and one that does not fit its schema, or whose metadata
+    does not.
+    """
+    parts = record.parts()
+    if parts is None:
+        return None
+    payload, harness = parts
+    try:
+        line = _decode_line(record.line)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return _item_of_parts(payload, harness)
+    return payload, harness, line.payload, line.metadata
+
+
+def _item_of_parts(payload: msgspec.Raw, harness: msgspec.Raw) -> ItemParts | None:
+    """The same for lines of every form, piece by piece."""
+    item = response_item(payload)
+    if item is None or isinstance(item, str):
+        return None
+    try:
+        return payload, harness, item, harness_metadata(harness)
+    except ValueError:
+        return None

@@ -15,17 +15,20 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["EMPTY_RAW", "Record", "decode_strict", "is_utf8", "record_of", "records_of"]
+__all__ = ["EMPTY_RAW", "HEAD", "Record", "decode_strict", "is_utf8", "names_in", "record_of", "records_of"]
 
 T = TypeVar("T")
 
 EMPTY_RAW: Final = msgspec.Raw(b"")
 """Stands for an absent value where a `msgspec.Raw` is expected."""
 
-_HEAD: Final = re.compile(
-    rb'\{"timestamp":"([^"\\]{20,35})",(?:"ordinal":([0-9]{1,19}),)?"type":"([a-z_]{1,64})",'
-    rb'"payload":\{(?:"type":"([A-Za-z_]{1,64})")?'
+HEAD: Final = re.compile(
+    rb'\{"timestamp":"([^"\\]{20,35})",(?:"ordinal":([0-9]{1,19}),)?"type":'
+    rb'("[a-z_]{1,64}","payload":\{(?:"type":"[A-Za-z_]{1,64}")?)'
 )
+"""Groups: write time, ordinal, and the bytes that name type and payload type, which are looked up as they stand."""
+
+_BRACE: Final = 0x7B
 _BOM: Final = b"\xef\xbb\xbf"
 _UTF8_CHUNK: Final = 1 << 20
 
@@ -35,7 +38,7 @@ _SHORTEST: Final = 4096
 # Types whose payload names a type of its own that matters to replay.
 _WITH_SUBTYPE: Final = frozenset({"event_msg", "response_item", "realtime_item", "retained_context"})
 
-_KINDS: Final[dict[tuple[bytes, bytes | None], tuple[str, str]]] = {}
+_KINDS: Final[dict[bytes, tuple[str, str]]] = {}
 _MOST_NAMES: Final = 1024
 
 
@@ -62,7 +65,7 @@ class _Kinded(msgspec.Struct):
 _Head: TypeAlias = "tuple[str, int | None] | re.Match[bytes]"
 """Write time and ordinal, or the match that holds them until somebody asks."""
 
-_NO_HEAD: Final = ("", None)
+_NOHEAD: Final = ("", None)
 
 _decode_envelope: Final = msgspec.json.Decoder(_Envelope).decode
 _decode_kinded: Final = msgspec.json.Decoder(_Kinded).decode
@@ -70,7 +73,7 @@ _typed_decoders: Final[dict[type, msgspec.json.Decoder[Any]]] = {}
 _bare_decoders: Final[dict[type, msgspec.json.Decoder[Any]]] = {}
 
 
-class Record:
+class Record(msgspec.Struct, gc=False, eq=False):
     """One line of a rollout.
 
     Attributes:
@@ -82,16 +85,13 @@ class Record:
         bare: Whether the line is from before the envelope, so that the line itself is the payload.
     """
 
-    __slots__ = ("_envelope", "_head", "bare", "kind", "line", "offset", "subtype")
-
-    def __init__(self, offset: int, line: bytes, kind: str, subtype: str, head: _Head, *, bare: bool = False) -> None:
-        self.offset = offset
-        self.line = line
-        self.kind = kind
-        self.subtype = subtype
-        self.bare = bare
-        self._head = head
-        self._envelope: _Envelope | None = None
+    offset: int
+    line: bytes
+    kind: str
+    subtype: str
+    _head: _Head
+    bare: bool = False
+    _envelope: _Envelope | None = None
 
     def __repr__(self) -> str:
         name = f"{self.kind}/{self.subtype}" if self.subtype else self.kind or "not a record"
@@ -173,7 +173,7 @@ class Record:
             line = self.line
             try:
                 if line.isascii() or is_utf8(line):
-                    envelope = self._envelope = _decode_envelope(_without_bom(line))
+                    envelope = self._envelope = _decode_envelope(line if line[0] == _BRACE else _without_bom(line))
             except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
                 return None
         return envelope
@@ -211,12 +211,13 @@ def _without_bom(line: bytes) -> bytes:
     return line[3:] if line.startswith(_BOM) else line
 
 
-def _named(kind: bytes, subtype: bytes | None) -> tuple[str, str]:
+def names_in(key: bytes) -> tuple[str, str]:
     """(type, payload type) as text; remembered, up to a bound, since names come from outside."""
-    name = kind.decode("ascii")
-    names = (name, subtype.decode("ascii") if subtype is not None and name in _WITH_SUBTYPE else "")
+    quoted = key.decode("ascii").split('"')  # "type","payload":{ and perhaps "type":"payload type"
+    name, subtype = quoted[1], quoted[7] if len(quoted) > 7 else ""
+    names = (name, subtype if name in _WITH_SUBTYPE else "")
     if len(_KINDS) < _MOST_NAMES:
-        _KINDS[(kind, subtype)] = names
+        _KINDS[key] = names
     return names
 
 
@@ -225,18 +226,16 @@ def record_of(offset: int, line: bytes) -> Record:
 
     A head that looks right says nothing about the rest of the line: what matters is decoded before it counts.
     """
-    head = _HEAD.match(line)
+    head = HEAD.match(line)
     if head is None:
         return _classify_slowly(offset, line)
-    kind, subtype = head.group(3, 4)
-    names = _KINDS.get((kind, subtype))
-    if names is None:
-        names = _named(kind, subtype)
-    return Record(offset, line, names[0], names[1], head)
+    key = head[3]
+    kind, subtype = _KINDS.get(key) or names_in(key)
+    return Record(offset, line, kind, subtype, head)
 
 
 def _classify_slowly(offset: int, line: bytes) -> Record:
-    damaged = Record(offset, line, "", "", _NO_HEAD)
+    damaged = Record(offset, line, "", "", _NOHEAD)
     if not is_utf8(line):
         return damaged
     text = _without_bom(line)
@@ -259,20 +258,27 @@ def _classify_bare(offset: int, line: bytes, text: bytes) -> Record:
     """Lines from before the envelope (Codex of mid-2025, ``storage.md`` 2.1 "before the envelope")."""
     value = decode_strict(text)
     if not isinstance(value, dict) or "payload" in value:
-        return Record(offset, line, "", "", _NO_HEAD)
+        return Record(offset, line, "", "", _NOHEAD)
     if isinstance(value.get("record_type"), str):
-        return Record(offset, line, "state", value["record_type"], _NO_HEAD, bare=True)
+        return Record(offset, line, "state", value["record_type"], _NOHEAD, bare=True)
     kind = value.get("type")
     if isinstance(kind, str):
-        return Record(offset, line, "response_item", kind, _NO_HEAD, bare=True)
+        return Record(offset, line, "response_item", kind, _NOHEAD, bare=True)
     if isinstance(value.get("id"), str) and isinstance(value.get("timestamp"), str):
         return Record(offset, line, "session_meta", "", (value["timestamp"], None), bare=True)
-    return Record(offset, line, "", "", _NO_HEAD)
+    return Record(offset, line, "", "", _NOHEAD)
 
 
 def records_of(lines: Iterable[tuple[int, bytes | None]]) -> Iterator[Record]:
     """The records among ``lines``; blank lines and lines above the size bound are left out."""
+    match, known = HEAD.match, _KINDS.get
     for offset, line in lines:
-        if not line or (len(line) < _SHORTEST and line.isspace()):
+        if not line:
             continue
-        yield record_of(offset, line)
+        head = match(line)
+        if head is not None:
+            key = head[3]
+            kind, subtype = known(key) or names_in(key)
+            yield Record(offset, line, kind, subtype, head)
+        elif len(line) >= _SHORTEST or not line.isspace():
+            yield _classify_slowly(offset, line)

@@ -117,9 +117,12 @@ def lines_backward(source: Source, end: int, start: int = 0) -> Iterator[tuple[i
 
 
 def _joined(newest_first: list[bytes], length: int) -> bytes | None:
+    """The line that the pieces make; they are let go of, or a large line would be held twice while it is read."""
     if length > MAX_RECORD_BYTES:
         return None
-    return newest_first[0] if len(newest_first) == 1 else b"".join(reversed(newest_first))
+    line = newest_first[0] if len(newest_first) == 1 else b"".join(reversed(newest_first))
+    newest_first.clear()
+    return line
 
 
 def lines_forward(source: Source, start: int, end: int) -> Iterator[tuple[int, bytes | None]]:

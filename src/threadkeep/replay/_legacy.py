@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from threadkeep.records import RolledBack, SessionMeta, TaskComplete, TaskStarted, TurnAborted, TurnContext, present
+from threadkeep.records import (
+    Compacted,
+    RolledBack,
+    SessionMeta,
+    TaskComplete,
+    TaskStarted,
+    TurnAborted,
+    TurnContext,
+    present,
+)
+from threadkeep.replay._stated import is_whole
 from threadkeep.replay._turn import ItemEntry, ItemsView, Position, TurnEntry
 from threadkeep.replay.items import (
     CallBuilder,
@@ -30,7 +40,7 @@ from threadkeep.replay.items import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from threadkeep.records import Record
 
@@ -88,7 +98,7 @@ def is_kept(record: Record, view: ItemsView) -> bool:
 
 def starts_turn(record: Record) -> bool:
     """Whether a record starts a turn explicitly: nothing older changes how records from it on group into turns."""
-    return record.kind == "event_msg" and record.subtype in _STARTS
+    return record.kind == "event_msg" and record.subtype in _STARTS and record.view(TaskStarted) is not None
 
 
 def opens_nothing(record: Record) -> bool:
@@ -113,7 +123,7 @@ class _Turn:
         self.completed_at: int | None = None
         self.duration_ms: int | None = None
         self.end: Position | None = None
-        self.items: list[tuple[int, dict[str, Any]]] = []
+        self.items: list[tuple[Position, dict[str, Any]]] = []
         self.times: dict[str, tuple[int | None, int | None]] = {}
         self.calls: list[Record] = []
         self.cwd: str | None = None
@@ -123,14 +133,14 @@ class _Turn:
         """Whether the turn is dropped when it closes: nothing opened it and nothing stands in it."""
         return not (self.shows or self.explicit or self.compacted)
 
-    def put(self, offset: int, item: dict[str, Any], *, upsert: bool) -> None:
+    def put(self, place: Position, item: dict[str, Any], *, upsert: bool) -> None:
         self.shows = True
         if upsert:
-            for place, (at, old) in enumerate(self.items):
+            for index, (at, old) in enumerate(self.items):
                 if old["id"] == item["id"]:
-                    self.items[place] = (at, item)
+                    self.items[index] = (at, item)
                     return
-        self.items.append((offset, item))
+        self.items.append((place, item))
 
     def note_times(self, item: LegacyItem) -> None:
         if item.started_at_ms is None and not item.completed_at_ms:
@@ -146,14 +156,24 @@ class _Turn:
 class LegacyBuilder:
     """Builds turns forwards from a place where no turn is open, or where one is about to be opened explicitly.
 
+    Args:
+        rollout: Id of the rollout.
+        view: How much of each turn's items to show.
+        meta: The rollout's first record.
+        elsewhere: By ``id()``: where records stand that come from other rollouts.
+
     Attributes:
         turns: The closed turns, oldest first.
         dropped: How many turns before the first record were rolled back.
         late: Records that name a turn which is not here.
+        crossing: Records that name a turn of these which is not the one that was open.
     """
 
-    def __init__(self, rollout: str, view: ItemsView, meta: SessionMeta | None) -> None:
+    def __init__(
+        self, rollout: str, view: ItemsView, meta: SessionMeta | None, elsewhere: Mapping[int, Position]
+    ) -> None:
         self._rollout = rollout
+        self._elsewhere = elsewhere
         self._view = view
         self._meta = meta
         self._cwd = meta.cwd if meta is not None else None
@@ -162,12 +182,13 @@ class LegacyBuilder:
         self.turns: list[_Turn] = []
         self.dropped = 0
         self.late: list[Record] = []
+        self.crossing: list[Record] = []
 
     def feed(self, record: Record) -> None:
         """Take the next newer record."""
         subtype = record.subtype
         if record.kind == "compacted":
-            self._current(record).compacted = True
+            self._compacted(record)
         elif record.kind == "turn_context":
             self._context(record)
         elif record.kind == "response_item":
@@ -231,6 +252,14 @@ class LegacyBuilder:
         turn.cwd = self._cwd
         self._open = turn
 
+    def _compacted(self, record: Record) -> None:
+        """It shows nothing, but a turn that nothing started is kept for it, if it counts."""
+        if self._open is not None and self._open.explicit:
+            return
+        view = record.view(Compacted)
+        if view is not None and is_whole(view):
+            self._current(record).compacted = True
+
     def _complete(self, record: Record) -> None:
         event = record.view(TaskComplete)
         if event is None:
@@ -239,6 +268,7 @@ class LegacyBuilder:
         if turn is None and self._open is not None and not self._open.explicit:
             turn = self._open
         if turn is not None:
+            self._crosses(turn, record)
             self._end(turn, event, record)
         else:
             self.late.append(record)
@@ -251,6 +281,7 @@ class LegacyBuilder:
         if turn is None and self._open is not None and not self._open.named:
             turn = self._open
         if turn is not None:
+            self._crosses(turn, record)
             self._interrupt(turn, event, record)
         elif event.turn_id is not None:
             self.late.append(record)
@@ -306,7 +337,7 @@ class LegacyBuilder:
             return
         turn.shows = True
         item = {"type": "reasoning", "id": self._id(record), member: [text], other: []}
-        turn.items.append((record.offset, {key: item[key] for key in ("type", "id", "summary", "content")}))
+        turn.items.append((self._at(record), {key: item[key] for key in ("type", "id", "summary", "content")}))
 
     def _event(self, record: Record) -> None:
         payload = record.payload
@@ -329,12 +360,13 @@ class LegacyBuilder:
         if found is None:
             self.late.append(record)
         else:
+            self._crosses(found, record)
             self._place(found, record, made)
 
     def _place(self, turn: _Turn, record: Record, made: LegacyItem) -> None:
         turn.note_times(made)
         if made.shows and (self._view == "full" or made.item["type"] in _IN_SUMMARY):
-            turn.put(record.offset, made.item, upsert=made.upsert)
+            turn.put(self._at(record), made.item, upsert=made.upsert)
         turn.shows = turn.shows or made.shows
         if record.subtype == "web_search_end" and self._view == "full":
             turn.calls.append(record)  # the call that it shows stands again as a response item, which has no id
@@ -346,7 +378,7 @@ class LegacyBuilder:
         if record.subtype == "message":
             made = hook_prompt(payload, self._id(record)) if b"hook_run_id" in record.line else None
             if made is not None:
-                self._current(record).put(record.offset, made.item, upsert=False)
+                self._current(record).put(self._at(record), made.item, upsert=False)
                 return
         if self._view == "full":
             self._call(record, payload)
@@ -368,11 +400,15 @@ class LegacyBuilder:
     # Helpers
 
     def _at(self, record: Record) -> Position:
-        return Position(self._rollout, record.offset)
+        return self._elsewhere.get(id(record)) or Position(self._rollout, record.offset)
 
     @staticmethod
     def _id(record: Record) -> str:
         return f"item-{record.offset}"
+
+    def _crosses(self, turn: _Turn, record: Record) -> None:
+        if turn is not self._open:
+            self.crossing.append(record)
 
     def _current(self, record: Record) -> _Turn:
         if self._open is None:
@@ -414,14 +450,14 @@ class LegacyBuilder:
 
     def rows(self, turn: _Turn) -> list[ItemEntry]:
         """The items of a closed turn with their places."""
-        return [ItemEntry(Position(self._rollout, offset), turn.id, item) for offset, item in self._placed_items(turn)]
+        return [ItemEntry(place, turn.id, item) for place, item in self._placed_items(turn)]
 
-    def _placed_items(self, turn: _Turn) -> list[tuple[int, dict[str, Any]]]:
+    def _placed_items(self, turn: _Turn) -> list[tuple[Position, dict[str, Any]]]:
         unknown: tuple[int | None, int | None] = (None, None)
-        placed: list[tuple[int, dict[str, Any]]] = []
-        for offset, item in turn.items:
+        placed: list[tuple[Position, dict[str, Any]]] = []
+        for place, item in turn.items:
             started, completed = turn.times.get(item["id"], unknown)
-            placed.append((offset, {**item, "startedAtMs": started, "completedAtMs": completed}))
+            placed.append((place, {**item, "startedAtMs": started, "completedAtMs": completed}))
         if self._view != "full" or not turn.calls:
             return placed
         meta = self._meta
@@ -440,8 +476,9 @@ class LegacyBuilder:
             else:
                 calls.event(record.offset, record.subtype, payload)
         rebuilt = calls.finish(shown_ids={item["id"] for _, item in placed}, running=False)
-        # Stable: what events show comes first where a rebuilt call has the same place.
-        return sorted([*placed, *rebuilt], key=lambda entry: entry[0])
+        placed += [(Position(self._rollout, offset), item) for offset, item in rebuilt]
+        # Stable: what events show comes first where a rebuilt call has the same place; what a child added comes last.
+        return sorted(placed, key=lambda entry: (entry[0].rollout != self._rollout, entry[0].offset))
 
 
 class _Passthrough(msgspec.Struct):

@@ -203,7 +203,7 @@ def parse_utc(text: str) -> int | None:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return int(moment.timestamp() * 1000)
+    return int(moment.replace(microsecond=0).timestamp()) * 1000 + moment.microsecond // 1000
 
 
 def _take_meta(facts: ThreadFacts, meta: SessionMeta, *, first: bool) -> None:

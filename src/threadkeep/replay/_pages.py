@@ -82,10 +82,10 @@ class _Pager:
         return cursor
 
     def below(self, cursor: Cursor, high: Position | None, view: ItemsView, *, rows: bool) -> TurnReader:
-        """A reader of what stands before ``high``, told by the cursor where it can, else by reading from the end."""
+        """A reader of what stands before ``high``, told by the cursor where it can, else by the totals."""
         told = self._told(cursor)
         if told is None or high is None:
-            return TurnReader(self.lineage, view, below=high, first_start=self.first_start, rows=rows)
+            return reader_before(self.lineage, high, self.totals, view, rows=rows)
         return TurnReader(
             self.lineage, view, start=high, below=high, late=told, first_start=self.first_start, rows=rows
         )
@@ -210,6 +210,8 @@ def _newest_turns(pager: _Pager, at: Cursor | None, size: int, view: ItemsView) 
         if len(page) == size:
             more = True
             break
+        if at is not None and pager.key(entry.position) > pager.key(at.anchor):
+            continue  # turns that nothing starts explicitly stand between the anchor and where the reading began
         page.append(entry)
         if len(page) == size:
             late = [known for known in reader.pending() if pager.key(known.position) >= pager.key(entry.position)]
@@ -355,22 +357,28 @@ def _oldest_rows(pager: _Pager, at: Cursor | None, size: int) -> list[Row]:
 def _with_late(pager: _Pager, reader: TurnReader, low: Position | None) -> list[Row]:
     """The items that a reader met down to ``low``, with those of older turns that stand among them."""
     entries = [row for row in reader.rows if low is None or pager.key(row.position) >= pager.key(low)]
-    known = {(row.turn_id, row.item["id"]) for row in reader.rows}
+    known = {_identity(row) for row in reader.rows}
     older: dict[str, Sequence[ItemEntry]] = {}
     for late in reader.pending():
         if low is not None and pager.key(late.position) < pager.key(low):
             continue
         entry = _late_item(pager, late)
-        if entry is None or (entry.turn_id, entry.item["id"]) in known:
+        if entry is None or _identity(entry) in known:
             continue
+        known.add(_identity(entry))
         rows = older.get(late.turn_id)
         if rows is None:
             rows = older[late.turn_id] = turn_rows(pager.lineage, late.turn_id, pager.totals)
-        own = next((row for row in rows if row.item["id"] == entry.item["id"]), entry)
-        known.add((entry.turn_id, entry.item["id"]))
-        if low is None or pager.key(own.position) >= pager.key(low):
+        of_item = [row for row in rows if row.item["id"] == entry.item["id"]] or [entry]
+        own = next((row for row in of_item if row.position.rollout == entry.position.rollout), None)
+        if own is not None and (low is None or pager.key(own.position) >= pager.key(low)):
             entries.append(own)
     return _ordered(pager, entries)
+
+
+def _identity(entry: ItemEntry) -> tuple[str, str, str]:
+    """An item is one in each rollout that completes it."""
+    return entry.position.rollout, entry.turn_id, entry.item["id"]
 
 
 def _late_item(pager: _Pager, late: LateRecord) -> ItemEntry | None:

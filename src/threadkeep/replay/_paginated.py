@@ -31,6 +31,7 @@ __all__ = ["Grouping", "Placed", "placed"]
 STARTS: Final = frozenset({"task_started", "turn_started"})
 COMPLETES: Final = frozenset({"task_complete", "turn_complete"})
 ENDS: Final = COMPLETES | {"turn_aborted"}
+_MOST_OPEN: Final = 2
 _SHOWN_IN_SUMMARY: Final = frozenset({"UserMessage", "AgentMessage"})
 
 
@@ -95,6 +96,10 @@ class Group:
 class Grouping:
     """Groups records by turn while they come in, newest first.
 
+    A turn is open from its newest start or end on until a record of another turn shows that nothing older belongs to
+    it. Two are open at once where an end stands before another turn's start was met: either it came late, after the
+    next turn had begun, or that start is lost; the next start tells.
+
     Attributes:
         late: Records of turns that were not reached yet, by turn id, newest first.
     """
@@ -103,33 +108,38 @@ class Grouping:
         self._view = view
         self._keep_rows = keep_rows
         self._rows: list[ItemEntry] = []
-        self._open: Group | None = None
+        self._open: list[Group] = []  # at most two; the one whose records begin further on comes first
         self.late: dict[str, list[Placed]] = {}
 
-    def feed(self, entry: Placed) -> TurnEntry | None:
-        """Take the next older record; the turn that is complete with it, if one is."""
+    def feed(self, entry: Placed) -> list[TurnEntry]:
+        """Take the next older record; the turns that are complete with it, newest first."""
         event = entry.event
         turn_id = event.turn_id
         assert turn_id is not None, "records without a turn's id are left out before"
-        group = self._open
-        if group is not None and group.turn_id == turn_id:
-            group.add(entry)
-            return None
-        if isinstance(event, ItemCompleted) or (
-            group is not None and not group.started and not isinstance(event, TaskStarted)
-        ):
-            # An item, or an end, in the middle of another turn: its own turn is further back.
+        for place, group in enumerate(self._open):
+            if group.turn_id == turn_id:
+                group.add(entry)
+                # Where the second open turn's start comes first, the first one's start is lost, or was met before.
+                return self._closed(1) if place == 1 and group.started else []
+        if isinstance(event, ItemCompleted):  # in the middle of another turn: its own turn is further back
             self.late.setdefault(turn_id, []).append(entry)
-            return None
-        done = self.close()
-        self._open = Group(turn_id, self.late.pop(turn_id, []))
-        self._open.add(entry)
+            return []
+        done: list[TurnEntry] = []
+        if isinstance(event, TaskStarted):
+            done = self.close()
+        elif self._open and (self._open[0].started or len(self._open) == _MOST_OPEN):
+            done = self._closed(1)
+        self._open.append(Group(turn_id, self.late.pop(turn_id, [])))
+        self._open[-1].add(entry)
         return done
 
-    def close(self) -> TurnEntry | None:
-        """The open turn, when nothing older can belong to it."""
-        group, self._open = self._open, None
-        return self._built(group) if group is not None else None
+    def _closed(self, count: int) -> list[TurnEntry]:
+        groups, self._open = self._open[:count], self._open[count:]
+        return [self._built(group) for group in groups]
+
+    def close(self) -> list[TurnEntry]:
+        """The open turns, when nothing older can belong to them, newest first."""
+        return self._closed(_MOST_OPEN)
 
     def _built(self, group: Group) -> TurnEntry:
         entry, rows = build_turn(group, self._view)
@@ -143,14 +153,17 @@ class Grouping:
         return rows
 
     def finish(self) -> Iterator[TurnEntry]:
-        """What is left when the root is reached: the open turn, then turns of which only an end was found."""
-        done = self.close()
-        if done is not None:
-            yield done
-        for turn_id, records in self.late.items():
+        """What is left when the root is reached: the open turns, then turns of which only an end was found.
+
+        Items of a turn of which neither start nor end was found stay among the late records: no turn shows them.
+        """
+        yield from self.close()
+        late, self.late = self.late, {}
+        for turn_id, records in late.items():
             if any(not isinstance(entry.event, ItemCompleted) for entry in records):
                 yield self._built(Group(turn_id, records))
-        self.late = {}
+            else:
+                self.late[turn_id] = records
 
     def preload(self, entries: Iterable[Placed]) -> None:
         """Tell of late records that stand above the place where the reading starts, oldest first."""
@@ -159,18 +172,30 @@ class Grouping:
             self.late.setdefault(entry.event.turn_id, []).insert(0, entry)
 
     def pending(self) -> list[LateRecord]:
-        """The late records that no turn has taken, to be told to a later reader; oldest first."""
+        """The records that no complete turn has taken, to be told to a later reader; oldest first.
+
+        Those of the open turns are among them: late ones may stand far above their starts.
+        """
         found = [entry for records in self.late.values() for entry in records]
+        found += [entry for group in self._open for entry in group.records]
         found.sort(key=lambda entry: (-entry.depth, entry.record.offset))
         return [LateRecord(entry.event.turn_id or "", entry.position) for entry in found]
 
-    def unstarted(self) -> list[Placed]:
-        """Take the records of the open turn out when its start was not seen, as a scan of a suffix needs it."""
-        group = self._open
-        if group is None or group.started:
-            return []
-        self._open = None
-        return group.records
+    def unreached(self) -> list[LateRecord]:
+        """`pending` of a scan that ends here, in the middle: without open turns whose start was met."""
+        self._open = [group for group in self._open if not group.started]
+        return self.pending()
+
+    def take_unstarted(self, turn_id: str | None) -> list[Placed]:
+        """Take out the records of the open turn of this id whose start was not met; empty where none is open."""
+        found = [group for group in self._open if not group.started and group.turn_id == turn_id]
+        self._open = [group for group in self._open if group not in found]
+        return [entry for group in found for entry in group.records]
+
+    @property
+    def awaits_start(self) -> bool:
+        """Whether a turn is open whose start was not met."""
+        return any(not group.started for group in self._open)
 
 
 class _Row:
@@ -283,9 +308,9 @@ def build_turn(group: Group, view: ItemsView) -> tuple[TurnEntry, list[ItemEntry
     for entry in sorted(group.records, key=lambda entry: (-entry.depth, entry.record.offset)):
         rollouts.setdefault(entry.depth, _Rollout()).feed(entry)
     rows = [(depth, rollout) for depth, rollout in sorted(rollouts.items()) if rollout.row is not None]
-    newest = rows[0][1].row if rows else None
-    if newest is None:  # every start and end was undecodable
-        newest = _Row(min(group.records, key=lambda entry: (-entry.depth, entry.record.offset)).position)
+    newest, oldest = (rows[0][1].row, rows[-1][1].row) if rows else (None, None)
+    if newest is None or oldest is None:  # every start and end was undecodable
+        newest = oldest = _Row(min(group.records, key=lambda entry: (-entry.depth, entry.record.offset)).position)
     items: list[dict[str, Any]] = []
     if view == "full":
         for _, rollout in sorted(rollouts.items(), reverse=True):
@@ -303,7 +328,7 @@ def build_turn(group: Group, view: ItemsView) -> tuple[TurnEntry, list[ItemEntry
         for item in rollout.items.values()
     ]
     made = TurnEntry(
-        newest.position,
+        oldest.position,  # a fork cut the turn off: it begins where the source began it
         newest.end,
         {
             "id": group.turn_id,

@@ -63,6 +63,9 @@ class TurnReader:
         self._first_start = first_start
         self._grouping = Grouping(view, keep_rows=rows)
         self._legacy_late: list[Record] = []
+        self._legacy_crossing: list[Record] = []  # of the stretch that is being given
+        self._legacy_given: set[str] = set()
+        self._from_children: dict[int, Placed] = {}
         self._legacy_rollout = ""
         self._keep_rows = rows
         self.rows: list[ItemEntry] = []
@@ -102,19 +105,21 @@ class TurnReader:
 
     def pending(self) -> list[LateRecord]:
         """The late records that no turn given so far has taken."""
-        found = self._grouping.pending()
-        if self._legacy_late:
-            found += [
-                LateRecord(turn_id, Position(self._legacy_rollout, record.offset))
-                for record in self._legacy_late
-                if (turn_id := named_turn(record)) is not None
-            ]
-        return found
+        return self._grouping.pending() + self._pending_legacy()
 
     def unreached(self) -> list[LateRecord]:
         """The late records that no turn has taken, with those of an open turn whose start was not read."""
-        open_ended = [LateRecord(entry.event.turn_id or "", entry.position) for entry in self._grouping.unstarted()]
-        return self.pending() + open_ended
+        return self._grouping.unreached() + self._pending_legacy()
+
+    def _pending_legacy(self) -> list[LateRecord]:
+        found: dict[Position, LateRecord] = {}
+        for record in (*self._legacy_late, *self._legacy_crossing):
+            turn_id = named_turn(record)
+            if turn_id is not None and turn_id not in self._legacy_given:
+                entry = self._from_children.get(id(record))
+                place = entry.position if entry is not None else Position(self._legacy_rollout, record.offset)
+                found[place] = LateRecord(turn_id, place)
+        return sorted(found.values(), key=lambda late: self._lineage.order(*_pair(late.position)))
 
     def _given(self, entry: TurnEntry) -> TurnEntry:
         if self._keep_rows:
@@ -149,25 +154,19 @@ class TurnReader:
             if entry is None:
                 continue
             self._lineage.cost.records_decoded += 1
-            done = feed(entry)
-            if done is not None:
+            for done in feed(entry):
                 yield self._given(done)
 
     def _legacy(self, segment: Segment, low: int, high: int) -> Iterator[TurnEntry]:
         """A legacy rollout is the root of its lineage: turns of paginated children that began in it end here."""
-        waiting = self._grouping.unstarted()
-        done = self._grouping.close()
-        if done is not None:
+        for done in self._hand_over(segment, low, high):
             yield self._given(done)
-        for records in self._grouping.late.values():
-            waiting += records
-        self._grouping.late = {}
-        waiting.sort(key=lambda entry: (-entry.depth, entry.record.offset))
-        self._legacy_late += [entry.record for entry in waiting]
         self._legacy_rollout = segment.rollout_id
         pending = 0
         for chunk in self._chunks(segment, low, high):
             builder = self._built(segment, chunk)
+            self._legacy_crossing = self._legacy_late + builder.crossing
+            self._legacy_given = set()
             builder.settle(self._legacy_late)
             self._legacy_late = builder.late
             count = len(builder.turns)
@@ -176,10 +175,46 @@ class TurnReader:
             for turn in reversed(kept):
                 if self._keep_rows:
                     self.rows += builder.rows(turn)
+                self._legacy_given.add(turn.id)
                 yield builder.entry(turn)
+            self._legacy_crossing = []
+        if self._stop is None:
+            self._take_back()
+
+    def _hand_over(self, segment: Segment, low: int, high: int) -> list[TurnEntry]:
+        """Tell a legacy root of its children's records of turns that may be in it; the open turns that are not."""
+        waiting: list[Placed] = []
+        if self._grouping.awaits_start:
+            waiting = self._grouping.take_unstarted(self._newest_started(segment, low, high))
+        done = self._grouping.close()
+        for records in self._grouping.late.values():
+            waiting += records
+        self._grouping.late = {}
+        waiting.sort(key=lambda entry: (-entry.depth, entry.record.offset))
+        self._from_children = {id(entry.record): entry for entry in waiting}
+        self._legacy_late += [entry.record for entry in waiting]
+        return done
+
+    def _newest_started(self, segment: Segment, low: int, high: int) -> str | None:
+        """The turn of a legacy rollout that was started last: the only one that can go on in a child."""
+        for seen, record in enumerate(records_of(lines_backward(segment.source, high, low))):
+            if starts_turn(record):
+                return named_turn(record)
+            if seen == _ASK_AFTER:
+                first = self._first_start(segment)
+                if first is None or first > record.offset:
+                    return None
+        return None
+
+    def _take_back(self) -> None:
+        """Records of children that belong to no turn of the legacy root: they are of turns that lost their start."""
+        entries = [self._from_children[id(record)] for record in self._legacy_late if id(record) in self._from_children]
+        self._legacy_late = []
+        self._grouping.preload(entries)
 
     def _built(self, segment: Segment, oldest_first: Sequence[Record]) -> LegacyBuilder:
-        builder = legacy_builder(segment, self._view)
+        elsewhere = {identity: entry.position for identity, entry in self._from_children.items()}
+        builder = LegacyBuilder(segment.rollout_id, self._view, segment.head.meta, elsewhere)
         for record in oldest_first:
             builder.feed(record)
         builder.close()
@@ -217,11 +252,6 @@ class TurnReader:
 
 def _pair(position: Position) -> tuple[str, int]:
     return position.rollout, position.offset
-
-
-def legacy_builder(segment: Segment, view: ItemsView) -> LegacyBuilder:
-    """A builder for a stretch of a legacy rollout."""
-    return LegacyBuilder(segment.rollout_id, view, segment.head.meta)
 
 
 def record_at(segment: Segment, offset: int) -> Record | None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from threadkeep.records import PAGINATED, Record, lines_backward, records_of
-from threadkeep.replay._context import ContextMachine, ModelContext
+from threadkeep.records import Sieve, lines_backward, sifted
+from threadkeep.replay._machine import ContextMachine
 from threadkeep.replay._reader import record_at
 
 if TYPE_CHECKING:
-    from threadkeep.lineage import Lineage, Segment
+    from threadkeep.lineage import Lineage
+    from threadkeep.replay._context import ModelContext
+    from threadkeep.replay._latest import Latest
     from threadkeep.replay._totals import TotalsSource
 
 __all__ = ["read_context"]
+
+_SIEVE = Sieve(ContextMachine.wants)
 
 
 def read_context(lineage: Lineage, totals: TotalsSource | None) -> ModelContext:
@@ -29,67 +31,37 @@ def read_context(lineage: Lineage, totals: TotalsSource | None) -> ModelContext:
     """
     machine = ContextMachine(bounded=totals is not None)
     root = True
-    asked = False
-    cost = lineage.cost
     for segment in lineage.newest_first():
         machine.enter(segment)
-        seen = 0
-        done = False
-        paginated = segment.mode == PAGINATED
-        feed = machine.feed
-        for record in records_of(lines_backward(segment.source, segment.end, segment.start)):
-            seen += 1
-            if paginated and record.kind == "session_meta" and record.view(_WholeMeta) is not None:
-                break  # it hides what stands before it in its segment (storage.md 3.2, step 3)
-            done = feed(record, segment)
-            if not done and not asked and totals is not None and machine.settled:
-                # All but the window: only an older compaction with a number can still say it.
-                asked = True
-                done = not any(totals.of(older).windowed for older in lineage.newest_first())
-            if done and totals is not None:
-                break
-        cost.records_seen += seen
-        if done and totals is not None:
+        records = sifted(lines_backward(segment.source, segment.end, segment.start), _SIEVE, lineage.cost)
+        machine.feed(records, segment)
+        if machine.waiting and totals is not None:
+            machine.resolve(numbered=any(totals.of(each).windowed for each in lineage.newest_first()))
+            if not machine.done:
+                machine.feed(records, segment)
+        if machine.done and totals is not None:
             root = False
             break
-    cost.records_decoded += machine.decoded
+    lineage.cost.records_seen += machine.seen
+    lineage.cost.records_decoded += machine.decoded
     if root or totals is None:
         return machine.finish(root=True)
-    if machine.needs_usage or machine.needs_settings:
-        _complete(machine, lineage, totals)
+    if not machine.latest.complete:
+        _complete(machine.latest, lineage, totals)
     compactions = None
-    if machine.needs_count:
+    if machine.windows.needs_count:
         compactions = sum(totals.of(segment).compactions for segment in lineage.newest_first())
     return machine.finish(root=False, compactions=compactions)
 
 
-class _WholeMeta(msgspec.Struct):
-    """What a ``session_meta`` must state to count (0.169.0 observed)."""
-
-    id: str
-    timestamp: str
-    cwd: str
-    originator: str
-    cli_version: str
-
-
-def _complete(machine: ContextMachine, lineage: Lineage, totals: TotalsSource) -> None:
+def _complete(latest: Latest, lineage: Lineage, totals: TotalsSource) -> None:
     """Fetch the newest usage and settings from before what bounds the replay."""
     for segment in lineage.newest_first():
         found = totals.of(segment)
-        machine.supply(
-            usage=_at(segment, found.last_token_count),
-            settings=_newest(_at(segment, found.last_settings), _at(segment, found.last_turn_context)),
-        )
-        if not (machine.needs_usage or machine.needs_settings):
+        places = {found.last_token_count, found.last_settings, found.last_turn_context}
+        for offset in sorted((place for place in places if place is not None), reverse=True):
+            record = record_at(segment, offset)
+            if record is not None:
+                latest.take(record)
+        if latest.complete:
             return
-
-
-def _at(segment: Segment, offset: int | None) -> Record | None:
-    return record_at(segment, offset) if offset is not None else None
-
-
-def _newest(one: Record | None, other: Record | None) -> Record | None:
-    if one is None or other is None:
-        return one or other
-    return one if one.offset > other.offset else other

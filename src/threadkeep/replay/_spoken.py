@@ -102,7 +102,7 @@ _EDGE: Final = 512
 """Characters of a text's beginning and end that tags are looked for in: none is longer."""
 
 
-def is_boundary(item: ResponseItem) -> bool:
+def is_boundary(item: ResponseItem | None) -> bool:
     """Whether a turn of a person, or of another agent, begins with this item: what a rollback counts."""
     if isinstance(item, AgentMessage):
         return True
@@ -114,12 +114,12 @@ def is_boundary(item: ResponseItem) -> bool:
     return item.role == "assistant" and _is_envelope(item)
 
 
-def is_contextual(item: ResponseItem) -> bool:
+def is_contextual(item: ResponseItem | None) -> bool:
     """Whether a user message holds a text that the harness wrote."""
     return isinstance(item, Message) and item.role == "user" and any(map(_is_contextual_text, item.texts))
 
 
-def is_contextual_developer(item: ResponseItem) -> bool:
+def is_contextual_developer(item: ResponseItem | None) -> bool:
     """Whether a developer message holds a part that begins with one of the harness's tags."""
     return (
         isinstance(item, Message)

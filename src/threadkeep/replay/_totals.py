@@ -20,8 +20,10 @@ from threadkeep.records import (
     lines_forward,
     records_of,
 )
+from threadkeep.replay._latest import stated_settings
 from threadkeep.replay._legacy import starts_turn
 from threadkeep.replay._preview import said_first
+from threadkeep.replay._stated import WholeMeta, is_whole
 from threadkeep.replay._turn import LateRecord, Position
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ class Totals(msgspec.Struct, array_like=True):
         turns: Turns that were started explicitly.
         items: Records that show an item.
         response_items: Response items.
-        compactions: Compactions.
+        compactions: Compactions that no later ``session_meta`` of a paginated rollout hides.
         windowed: Compactions that say their window's number.
         rollbacks: Where rollback markers stand; None when there are more than `MOST_KEPT`.
         late: Records that name a turn which is not the newest one; None likewise.
@@ -73,8 +75,8 @@ class Totals(msgspec.Struct, array_like=True):
         first_start: Where the first explicit turn start stands.
         first_user: Where the first record stands that says what the user said first.
         last_token_count: Where the newest ``token_count`` with usage stands.
-        last_settings: Where the newest ``thread_settings_applied`` stands.
-        last_turn_context: Where the newest ``turn_context`` stands.
+        last_settings: Where the newest ``thread_settings_applied`` stands that counts.
+        last_turn_context: Where the newest ``turn_context`` stands that counts.
         last_timestamp: Write time of the newest record that has one.
         open_turn: The newest turn started: where counting goes on.
     """
@@ -128,23 +130,32 @@ def count(segment: Segment, totals: Totals, end: int, cost: Cost) -> Totals:
         if kind == "response_item":
             totals.response_items += 1
         elif kind == "turn_context":
-            totals.last_turn_context = record.offset
+            if stated_settings(record) is not None:
+                totals.last_turn_context = record.offset
         elif kind == "compacted":
             _compacted(totals, record)
         elif kind == "session_meta":
-            if record.offset >= segment.start and own is not None:
-                meta = record.view(SessionMeta)
-                if meta is not None and meta.id == own:
-                    totals.metas = _kept(totals.metas, record.offset)
+            if record.offset >= segment.start:
+                _session_meta(totals, record, own, paginated=paginated)
         elif kind == "event_msg":
             _event(totals, record, segment.rollout_id, paginated=paginated)
     totals.end = end
     return totals
 
 
+def _session_meta(totals: Totals, record: Record, own: str | None, *, paginated: bool) -> None:
+    """A later one: an update of a legacy thread; in a paginated rollout it hides from the context what is older."""
+    if paginated and record.view(WholeMeta) is not None:
+        totals.compactions = totals.windowed = 0
+        totals.last_token_count = totals.last_settings = totals.last_turn_context = None
+    meta = record.view(SessionMeta)
+    if meta is not None and meta.id == own:
+        totals.metas = _kept(totals.metas, record.offset)
+
+
 def _compacted(totals: Totals, record: Record) -> None:
     view = record.view(Compacted)
-    if view is None:
+    if view is None or not is_whole(view):
         return
     totals.compactions += 1
     if view.window_number is not None or isinstance(view.window_id, int):
@@ -169,7 +180,8 @@ def _event(totals: Totals, record: Record, rollout: str, *, paginated: bool) -> 
             totals.last_token_count = record.offset
         return
     if subtype == "thread_settings_applied":
-        totals.last_settings = record.offset
+        if stated_settings(record) is not None:
+            totals.last_settings = record.offset
         return
     if subtype == "thread_rolled_back":
         if record.view(RolledBack) is not None:

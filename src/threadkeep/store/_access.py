@@ -19,6 +19,7 @@ from threadkeep.errors import (
 )
 from threadkeep.ids import canonical
 from threadkeep.lineage import Lineage, boundary_digest
+from threadkeep.records import Cost
 from threadkeep.replay import Totals, count
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from threadkeep.backends import Backend
     from threadkeep.lineage import Segment
-    from threadkeep.records import Boundary, Cost, HistoryBase, Source
+    from threadkeep.records import Boundary, HistoryBase, Source
 
 __all__ = ["Access", "Located", "current_of"]
 
@@ -169,20 +170,39 @@ class Access:
         """Pin the base of a child that Codex made, when it is first seen; later, the pin says what it inherited.
 
         Raises:
-            BrokenLineage: These are not the bytes that were pinned.
+            BrokenLineage: These are not the bytes that were pinned, or another rollout claims to be that base, too.
         """
+        digest = boundary_digest(source, end)
         pin = next((pin for pin in self.backend.pins_of(base.thread_id) if pin.child == child), None)
         if pin is None:
             ref = self.backend.find(base.thread_id)
             if ref is not None and source.path is not None and source.path.endswith(ref.location):
-                self.backend.pin(child, ref, end, boundary_digest(source, end))
-        elif pin.end == end and pin.digest != boundary_digest(source, end):
+                self._refuse_twins(child, ref, end, digest)
+                self.backend.pin(child, ref, end, digest)
+        elif pin.end == end and pin.digest != digest:
             raise BrokenLineage(
                 f"rollout {child} inherits from rollout {base.thread_id} up to byte {end}, but the records before that "
                 "place are not the ones that stood there when it was first seen",
                 rollout=base.thread_id,
                 path=source.path,
                 offset=end,
+            )
+
+    def _refuse_twins(self, child: str, ref: RolloutRef, end: int, digest: str) -> None:
+        """Nothing says which of two rollouts of one id a child without a digest inherits from, where they differ."""
+        twins = [twin for twin in self.backend.rollouts_of(ref.thread_id) if twin.rollout_id == ref.rollout_id]
+        for twin in twins if len(twins) > 1 else ():
+            source = self.backend.open(twin, Cost())
+            try:
+                if source.size >= end and boundary_digest(source, end) == digest:
+                    continue
+            finally:
+                source.close()
+            places = " and ".join(twin.location for twin in twins)
+            raise BrokenLineage(
+                f"rollout {child} inherits from rollout {ref.rollout_id}, which is in several places with different "
+                f"records: {places}; remove or rename the wrong one",
+                rollout=ref.rollout_id,
             )
 
     # Totals (threadkeep.replay.TotalsSource)
@@ -218,7 +238,7 @@ class Access:
                 return None
             try:
                 held = msgspec.msgpack.decode(row[1], type=Totals)
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, UnicodeDecodeError):
                 return None
         if held.end > segment.end or held.digest != boundary_digest(segment.source, held.end):
             return None

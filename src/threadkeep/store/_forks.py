@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from threadkeep import _version
+from threadkeep.backends import RolloutRef
 from threadkeep.errors import InvalidForkPoint, InvalidRequest, TurnNotFound, Unsupported
 from threadkeep.ids import utc
 from threadkeep.lineage import fork_point
@@ -16,7 +17,7 @@ from threadkeep.replay import find_turn, next_start, read_place
 from threadkeep.store._turns import interrupt_marker
 
 if TYPE_CHECKING:
-    from threadkeep.backends import Backend, Durability, RolloutRef
+    from threadkeep.backends import Backend, Durability
     from threadkeep.lineage import ForkPoint, Lineage
     from threadkeep.store._access import Access, Located
 
@@ -101,8 +102,11 @@ def revert(access: Access, located: Located, before: str, cost: Cost, *, local: 
         CodexOwned: Codex has indexed the thread and cannot make the change itself, and it is not to be kept to
             threadkeep alone.
         TurnNotFound: The thread shows no such turn.
+        Unsupported: The backend cannot keep a history base.
     """
     backend = access.backend_of(located.thread_id)
+    if not backend.keeps_history_bases:
+        raise Unsupported(f"{backend.name} cannot keep a history base, so it cannot revert by reference")
     if located.facts.indexed and not local:
         # Behind its back a revert would give the thread two ends; Codex reverts threads that it has loaded.
         thread = {"threadId": located.thread_id}
@@ -133,17 +137,22 @@ def revert(access: Access, located: Located, before: str, cost: Cost, *, local: 
 
 
 def _secure(access: Access, backend: Backend, point: ForkPoint, child: str, durability: Durability) -> None:
-    """Before a child refers to bytes, they are flushed and pinned."""
+    """Before a child refers to bytes, they are flushed and pinned: the very ones that were read."""
     if point.base is None or point.segment is None:
         return
-    holder = access.scratch if access.scratch.find(point.base.thread_id) is not None else backend
-    ref = holder.find(point.base.thread_id)
+    assert point.base.threadkeep is not None
+    base, path, digest = point.base.thread_id, point.segment.source.path or "", point.base.threadkeep.digest
+    held = next((pin for pin in backend.pins_of(base) if path.endswith(pin.location)), None)
+    if held is not None:  # the base is gone or changed, and another child's pin has what is inherited
+        backend.pin(child, RolloutRef(base, "", held.location, compressed=held.compressed), point.end, digest)
+        return
+    holder = access.scratch if access.scratch.find(base) is not None else backend
+    ref = holder.find(base)
     if ref is None:
-        return  # the base itself lives on in a pin alone; the child is pinned to the same bytes below
+        return
     if durability == "fsync":
         holder.flush(ref)
-    assert point.base.threadkeep is not None
-    holder.pin(child, ref, point.end, point.base.threadkeep.digest)
+    holder.pin(child, ref, point.end, digest)
 
 
 def _child_lines(backend: Backend, meta: dict[str, Any], point: ForkPoint) -> bytes:

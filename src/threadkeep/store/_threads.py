@@ -59,7 +59,7 @@ def _decoded(kept: tuple[str, bytes] | None, stamp: str) -> _Row | None:
         return None
     try:
         return msgspec.msgpack.decode(kept[1], type=_Row)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
 
 

@@ -156,7 +156,13 @@ class Writing:
             return located.ref, ordinal
 
     def fork(
-        self, thread: str, *, through: str | None = None, before: str | None = None, ephemeral: bool = False
+        self,
+        thread: str,
+        *,
+        through: str | None = None,
+        before: str | None = None,
+        ephemeral: bool = False,
+        cost: Cost | None = None,
     ) -> Thread:
         """Make a new thread that goes on from a place in this one; nothing is copied.
 
@@ -165,13 +171,14 @@ class Writing:
             through: Id of the last turn that the fork has; by default it has all, a running one up to now.
             before: Id of the first turn that the fork does not have.
             ephemeral: Keep the fork in memory; it is gone with the store.
+            cost: Where to count what it costs.
 
         Raises:
             ThreadNotFound: There is no such thread.
             TurnNotFound: It shows no such turn.
             Unsupported: The backend cannot keep a history base.
         """
-        cost = Cost()
+        cost = cost or Cost()
         thread_id, _ = fork(
             self._access,
             self._access.locate(thread),

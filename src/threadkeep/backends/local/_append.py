@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from typing import TYPE_CHECKING
 
 from threadkeep.errors import DurabilityUnknown, LeaseLost, StorageFailure
@@ -37,17 +38,18 @@ class FileAppender:
         self._state = threading.Condition()
         self._flushing = False
         self._dead: DurabilityUnknown | None = None
-        self._unflushed: list[bytes] = []
+        self._unflushed: deque[bytes] = deque()
+        self._fd: int | None = None
         try:
-            self._fd: int | None = files.open(path, os.O_RDWR | os.O_APPEND)
+            self._fd = files.open_plain(path, os.O_RDWR | os.O_APPEND)
             facts = files.fstat(self._fd)
             self._identity = (facts.st_dev, facts.st_ino)
             self._end = self._flushed = facts.st_size
             self._torn = facts.st_size > 0 and files.pread(self._fd, 1, facts.st_size - 1) != b"\n"
-        except OSError as error:
-            raise self._failed("cannot open the rollout to append", error) from error
-        try:
             self._check_path()
+        except OSError as error:
+            self.close()
+            raise self._failed("cannot open the rollout to append", error) from error
         except BaseException:
             self.close()
             raise
@@ -93,7 +95,8 @@ class FileAppender:
             try:
                 taken = self._files.write(fd, view)
             except OSError:
-                self._torn = len(view) < len(data) and data[: len(data) - len(view)][-1:] != b"\n"
+                if len(view) < len(data):
+                    self._torn = True  # a part of a record stands, without its newline
                 raise
             self._unflushed.append(bytes(view[:taken]))
             self._end += taken
@@ -122,26 +125,28 @@ class FileAppender:
                 return
             self._flushing = True
             target = self._end
-        failure: OSError | None = None
+        try:
+            self._flush_to(fd, target)
+        finally:
+            with self._state:
+                self._flushing = False
+                self._state.notify_all()
+
+    def _flush_to(self, fd: int, target: int) -> None:
         try:
             self._files.fsync(fd)
-        except OSError as error:
-            failure = error
-        with self._state:
-            self._flushing = False
-            self._state.notify_all()
-            if failure is not None:
+        except OSError as failure:
+            with self._state:
                 self._dead = self._examine(failure)
                 raise self._dead from failure
+        with self._state:
             self._check_path()
             self._settle(target)
 
     def _settle(self, target: int) -> None:
         """Forget the buffers below ``target``: they need not be compared any more."""
-        keep = self._end - target
-        while self._unflushed and keep < sum(map(len, self._unflushed)):
-            self._unflushed.pop(0)
-        self._flushed = target
+        while self._flushed < target:
+            self._flushed += len(self._unflushed.popleft())
 
     def _examine(self, failure: OSError) -> DurabilityUnknown:
         """After a failed flush the cached pages lie: drop them, open the file again and see what stands (trap 27)."""

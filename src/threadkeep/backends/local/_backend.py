@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import threading
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from threadkeep.backends._catalog import Catalog
-from threadkeep.backends._protocol import Durability, Facts, Lease, Marks, Pin, RolloutRef, RolloutStat
+from threadkeep.backends._protocol import Durability, Facts, Lease, Leftover, Marks, Pin, RolloutRef, RolloutStat
 from threadkeep.backends.local._append import FileAppender
 from threadkeep.backends.local._codex import CODEX_SIGNS, CodexIndex, CodexRow, NameIndex
 from threadkeep.backends.local._files import Files
+from threadkeep.backends.local._folders import Folders
 from threadkeep.backends.local._layout import (
     ARCHIVED,
     KEPT,
@@ -23,15 +25,16 @@ from threadkeep.backends.local._layout import (
     parse_name,
     rollout_name,
 )
+from threadkeep.backends.local._leftovers import clear, leftovers
 from threadkeep.backends.local._lock import FileLease, LockFolder
 from threadkeep.backends.local._marks import MarksFile
 from threadkeep.backends.local._names import Names
 from threadkeep.backends.local._source import FileSource, TailCache, ZstdSource, decode_stream
 from threadkeep.errors import Conflict, StorageFailure, ThreadNotFound
-from threadkeep.ids import Clock, IdSource, SystemClock, Uuid7Source, is_id, utc
+from threadkeep.ids import Clock, IdSource, SystemClock, Uuid7Source, is_id, timestamp_ms, utc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from threadkeep.records import Boundary, Cost, Source
 
@@ -39,6 +42,10 @@ __all__ = ["LocalBackend"]
 
 _PIN_PARTS: Final = 3
 _GUARD_SECONDS: Final = 60.0
+_DAY_MS: Final = 86_400_000
+
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EXDEV})
+"""What a file system without hard links says."""
 
 
 class LocalBackend:
@@ -63,11 +70,13 @@ class LocalBackend:
         self.files = files or Files()
         self._own = os.path.join(self.home, OWN_FOLDER)
         self._pins = os.path.join(self._own, "pins")
+        self._folders = Folders(self.files, self.home)
         self._tails = TailCache()
         self._locks = LockFolder(self.files, self.home, self.clock)
-        self._marks = MarksFile(self.files, self._own)
+        self._marks = MarksFile(self.files, self._folders, self._own)
         self._codex = CodexIndex(self.files, self.home)
-        self._index = NameIndex(self.files, self.home)
+        self._index = NameIndex(self.files, self._folders, self.home)
+        self._lock = threading.RLock()
         self._catalog: Catalog | None = None
         self._names_index: Names | None = None
 
@@ -79,27 +88,32 @@ class LocalBackend:
     @property
     def catalog(self) -> Catalog:
         """The catalog, opened when it is first needed; in memory where the home cannot be written to."""
-        if self._catalog is None:
-            path: str | None = os.path.join(self._own, "catalog.sqlite")
-            try:
-                if not self.files.exists(self.home):
-                    path = None  # a home that is not there yet is not made by looking at it
-                else:
-                    self.files.make_folders(self._own, durable=False)
-            except OSError:
-                path = None
-            self._catalog = Catalog(path)
-        return self._catalog
+        with self._lock:
+            if self._catalog is None:
+                path: str | None = os.path.join(self._own, "catalog.sqlite")
+                try:
+                    if not self.files.exists(self.home):
+                        path = None  # a home that is not there yet is not made by looking at it
+                    else:
+                        self._folders.make(self._own, durable=False)
+                except OSError:
+                    path = None
+                self._catalog = Catalog(path)
+            return self._catalog
 
     @property
     def _names(self) -> Names:
-        if self._names_index is None:
-            self._names_index = Names(self.files, self.home, self.catalog)
-        return self._names_index
+        with self._lock:
+            if self._names_index is None:
+                self._names_index = Names(self.files, self.home, self.catalog)
+            return self._names_index
 
     def troubles(self) -> list[str]:
         """What of the home could not be read, for people."""
-        return [self._codex.trouble] if self._codex.trouble else []
+        found = [self._codex.trouble, self._index.trouble]
+        if self._names_index is not None:
+            found += self._names_index.troubles()
+        return [trouble for trouble in found if trouble is not None]
 
     # Finding
 
@@ -140,7 +154,10 @@ class LocalBackend:
     def facts(self, thread_ids: Sequence[str]) -> dict[str, Facts]:
         """What Codex's index and the name index say of threads."""
         rows = self._codex.rows(thread_ids)
-        return {thread_id: self._facts(thread_id, rows.get(thread_id)) for thread_id in thread_ids}
+        try:
+            return {thread_id: self._facts(thread_id, rows.get(thread_id)) for thread_id in thread_ids}
+        except OSError as error:
+            raise StorageFailure(f"cannot look into the home: {error.strerror}", path=self.home) from error
 
     def _facts(self, thread_id: str, row: CodexRow | None) -> Facts:
         index_name = self._index.names().get(thread_id) or None
@@ -162,7 +179,7 @@ class LocalBackend:
 
     def _inside(self, thread_id: str, path: str | None) -> RolloutRef | None:
         """Codex's own path as a rollout of this home; a path that leads out of it is not followed."""
-        if path is None:
+        if path is None or "\0" in path or not os.path.isabs(path):
             return None
         for home in dict.fromkeys((self.home, os.path.realpath(self.home))):
             relative = os.path.relpath(os.path.normpath(path), home)
@@ -214,76 +231,128 @@ class LocalBackend:
         return self._locks.acquire(thread_id)
 
     def create(
-        self, thread_id: str, rollout_id: str, lines: bytes, *, durability: Durability, kept: bool
+        self, thread_id: str, rollout_id: str, lines: bytes | Iterable[bytes], *, durability: Durability, kept: bool
     ) -> RolloutRef:
-        """Create a rollout with its first records, all or nothing: written aside, flushed, then given its name."""
-        now = self.clock.now_ms()
+        """Create a rollout with its first records, all or nothing: written aside, flushed, then given its name.
+
+        Name and folder say when the rollout's id was made, as Codex's do, so that its day tells where it lies.
+        """
+        now = self._creation(rollout_id)
         folder = f"{KEPT if kept else SESSIONS}/{day_folder(now)}"
         location = f"{folder}/{rollout_name(now, thread_id, rollout_id)}"
         durable = durability == "fsync"
+        path = os.path.join(self.home, location)
+        pieces = [lines] if isinstance(lines, bytes) else lines
         try:
-            target = os.path.join(self.home, folder)
-            self.files.make_folders(target, durable=durable)
-            self._write_aside(os.path.join(self.home, location), [lines], durable=durable, clobber=False)
+            self._folders.make(os.path.dirname(path), durable=durable)
+            self._write_aside(path, pieces, durable=durable, clobber=False)
         except OSError as error:
             raise StorageFailure(
                 f"the rollout was not created: {error.strerror}", thread=thread_id, rollout=rollout_id, path=location
             ) from error
         return RolloutRef(rollout_id, thread_id, location)
 
-    def _write_aside(self, path: str, pieces: Iterable[bytes], *, durable: bool, clobber: bool) -> None:
-        """Write a temporary file in the folder of ``path`` and give it that name."""
-        folder = os.path.dirname(path)
-        aside = os.path.join(folder, f".threadkeep-{self.ids.new()}.tmp")
+    def _creation(self, rollout_id: str) -> int:
+        """When a rollout's id was made, as far as it says so and can be right."""
+        now = self.clock.now_ms()
+        made = timestamp_ms(rollout_id)
+        return made if made is not None and made <= now + _DAY_MS else now
+
+    def _write_aside(
+        self,
+        path: str,
+        pieces: Iterable[bytes],
+        *,
+        durable: bool,
+        clobber: bool,
+        times: tuple[int, int] | None = None,
+    ) -> None:
+        """Write a temporary file in the folder of ``path`` and give it that name; nothing is left of a failure."""
+        aside = os.path.join(os.path.dirname(path), f".threadkeep-{self.ids.new()}.tmp")
         fd = self.files.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
             try:
                 for piece in pieces:
                     self.files.write_all(fd, piece)
+                if times is not None:
+                    self.files.utime(aside, times)
                 if durable:
                     self.files.fsync(fd)
             finally:
                 self.files.close(fd)
             if clobber:
                 self.files.rename(aside, path)
+                self._settle_name(path, durable=durable)
             else:
-                self._name_without_clobber(aside, path)
+                self._name_without_clobber(aside, path, durable=durable)
         except BaseException:
-            with contextlib.suppress(OSError):
-                self.files.unlink(aside)
+            self._drop(aside)
             raise
-        if durable:
-            self.files.sync_folder(folder)
 
-    def _name_without_clobber(self, aside: str, path: str) -> None:
+    def _name_without_clobber(self, aside: str, path: str, *, durable: bool) -> None:
         try:
             self.files.link(aside, path)
         except OSError as error:
-            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
+            if error.errno not in _NO_LINKS:
                 raise
             if self.files.exists(path):  # a file system without links: ids are unique, so nobody else wants the name
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from None
             self.files.rename(aside, path)
+        else:
+            self._drop(aside)
+        try:
+            self._settle_name(path, durable=durable)
+        except BaseException:
+            self._drop(path)
+            raise
+
+    def _settle_name(self, path: str, *, durable: bool) -> None:
+        if durable:
+            self.files.sync_folder(os.path.dirname(path))
+
+    def _drop(self, path: str) -> None:
+        """Remove a name that nobody needs; one that the system will not let go of is left for `doctor`."""
+        for _ in range(2):
+            try:
+                self.files.unlink(path)
+            except FileNotFoundError:
+                return
+            except OSError:
+                continue
             return
-        self.files.unlink(aside)
 
     def appender(self, ref: RolloutRef, lease: Lease, cost: Cost, *, durability: Durability) -> FileAppender:
         """Open a rollout to append to it; a compressed one is unpacked first (``storage.md`` 1.2)."""
+        lease.check()
         if ref.compressed:
             ref = self.unpack(ref)
-        return FileAppender(self.files, self.path_of(ref), ref.rollout_id, lease, cost, durable=durability == "fsync")
+        path = self.path_of(ref)
+        durable = durability == "fsync"
+        appender = FileAppender(self.files, path, ref.rollout_id, lease, cost, durable=durable)
+        if durable:
+            # Codex flushes neither what it writes nor the folders that it makes: the name must be safe, too.
+            try:
+                self._folders.make(os.path.dirname(path), durable=True)
+                self.files.sync_folder(os.path.dirname(path))
+            except OSError as error:
+                appender.close()
+                raise StorageFailure(
+                    f"cannot flush the rollout's folder: {error.strerror}", rollout=ref.rollout_id, path=path
+                ) from error
+        return appender
 
     def unpack(self, ref: RolloutRef) -> RolloutRef:
         """Put the plain file in the place of a compressed one, with the same time."""
         path = self.path_of(ref)
         plain = path.removesuffix(".zst")
         try:
-            fd = self.files.open(path, os.O_RDONLY)
+            fd = self.files.open_plain(path, os.O_RDONLY)
             try:
                 facts = self.files.fstat(fd)
                 if not self.files.exists(plain):
-                    self._write_aside(plain, decode_stream(self.files, fd, path), durable=True, clobber=False)
-                    self.files.utime(plain, (facts.st_atime_ns, facts.st_mtime_ns))
+                    times = (facts.st_atime_ns, facts.st_mtime_ns)
+                    pieces = decode_stream(self.files, fd, path)
+                    self._write_aside(plain, pieces, durable=True, clobber=False, times=times)
             finally:
                 self.files.close(fd)
             self.files.unlink(path)
@@ -298,7 +367,7 @@ class LocalBackend:
         """Flush a rollout and its folder, whoever wrote it: Codex never does."""
         path = self.path_of(ref)
         try:
-            fd = self.files.open(path, os.O_RDONLY)
+            fd = self.files.open_plain(path, os.O_RDONLY)
             try:
                 self.files.fsync(fd)
             finally:
@@ -319,15 +388,17 @@ class LocalBackend:
         location = f"{folder}/{file}"
         source, target = self.path_of(ref), os.path.join(self.home, location)
         try:
-            self.files.make_folders(os.path.dirname(target), durable=True)
-            if self.files.exists(target):
+            self._folders.make(os.path.dirname(target), durable=True)
+            if not self.files.exists(target):
+                self.files.rename(source, target)
+            elif self.files.exists(source):
                 raise Conflict("a rollout of that name is there already", rollout=ref.rollout_id, path=target)
-            self.files.rename(source, target)
+            # One that was moved before, by a call that failed afterwards, only needs its names on the disk.
             self.files.sync_folder(os.path.dirname(target))
             self.files.sync_folder(os.path.dirname(source))
         except OSError as error:
             raise StorageFailure(
-                f"the rollout was not moved: {error.strerror}", rollout=ref.rollout_id, path=source
+                f"moving the rollout failed: {error.strerror}", rollout=ref.rollout_id, path=source
             ) from error
         return RolloutRef(ref.rollout_id, ref.thread_id, location, archived, ref.compressed)
 
@@ -336,15 +407,18 @@ class LocalBackend:
         lease.check()
         path = self.path_of(ref)
         try:
-            for form in (path, path.removesuffix(".zst") if ref.compressed else f"{path}.zst"):
+            # The plain form last: it hides a compressed one beside it, which must not be seen again.
+            plain = path.removesuffix(".zst")
+            for form in (f"{plain}.zst", plain):
                 with contextlib.suppress(FileNotFoundError):
                     self.files.unlink(form)
             self.files.sync_folder(os.path.dirname(path))
         except OSError as error:
             raise StorageFailure(
-                f"the rollout was not removed: {error.strerror}", rollout=ref.rollout_id, path=path
+                f"removing the rollout failed: {error.strerror}", rollout=ref.rollout_id, path=path
             ) from error
-        self.catalog.forget(ref.rollout_id)
+        finally:
+            self.catalog.forget(ref.rollout_id)
 
     def replace(self, ref: RolloutRef, pieces: Iterable[bytes], lease: Lease) -> RolloutRef:
         """Put new bytes in the place of a rollout by rename; the result is a plain file."""
@@ -358,9 +432,12 @@ class LocalBackend:
                 self.files.sync_folder(os.path.dirname(path))
         except OSError as error:
             raise StorageFailure(
-                f"the rollout was not replaced: {error.strerror}", rollout=ref.rollout_id, path=path
+                f"replacing the rollout failed: {error.strerror}; it holds either the old bytes or the new ones",
+                rollout=ref.rollout_id,
+                path=path,
             ) from error
-        self.catalog.forget(ref.rollout_id)
+        finally:
+            self.catalog.forget(ref.rollout_id)
         return plain
 
     @contextlib.contextmanager
@@ -368,13 +445,13 @@ class LocalBackend:
         """Hold who inherits from whom: shared while a fork is made, exclusive while something is removed."""
         path = os.path.join(self._own, "inheritance.lock")
         try:
-            self.files.make_folders(self._own, durable=False)
+            self._folders.make(self._own, durable=False)
             fd = self.files.open(path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise StorageFailure(f"cannot lock the home's inheritance: {error.strerror}", path=path) from error
         try:
             deadline = time.monotonic() + _GUARD_SECONDS
-            while not self.files.flock(fd, exclusive=exclusive):
+            while not self._locked(fd, path, exclusive=exclusive):
                 if time.monotonic() > deadline:
                     raise Conflict(
                         f"another process has been forking or removing threads for {_GUARD_SECONDS:.0f} s", path=path
@@ -383,6 +460,12 @@ class LocalBackend:
             yield
         finally:
             self.files.close(fd)
+
+    def _locked(self, fd: int, path: str, *, exclusive: bool) -> bool:
+        try:
+            return self.files.flock(fd, exclusive=exclusive)
+        except OSError as error:
+            raise StorageFailure(f"cannot lock the home's inheritance: {error.strerror}", path=path) from error
 
     # What threadkeep remembers
 
@@ -401,12 +484,17 @@ class LocalBackend:
     def set_name(self, thread_id: str, name: str) -> None:
         """Set a thread's name where Codex looks for it; for threads that Codex has not indexed."""
         try:
-            self.files.make_folders(self.home, durable=True)
             self._index.append(thread_id, name, utc(self.clock.now_ms()))
         except OSError as error:
             raise StorageFailure(
                 f"the name was not set: {error.strerror}", thread=thread_id, path=self._index.path
             ) from error
+
+    def ask_codex(self, thread_id: str, requests: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """Have the installed Codex change a thread that it has indexed."""
+        from threadkeep.backends.local._ask_codex import ask_codex
+
+        ask_codex(self.home, thread_id, requests)
 
     def anchored(self, child: str) -> Boundary | None:
         """The boundary that took the place of the one in a child's first record."""
@@ -421,46 +509,97 @@ class LocalBackend:
         form = ".jsonl.zst" if ref.compressed else ".jsonl"
         folder = os.path.join(self._pins, ref.rollout_id)
         try:
-            self.files.make_folders(folder, durable=True)
+            self._folders.make(folder, durable=True)
             with contextlib.suppress(FileExistsError):
                 self.files.link(self.path_of(ref), os.path.join(folder, f"{child}.{end}.{digest}{form}"))
             self.files.sync_folder(folder)
         except OSError:
+            with contextlib.suppress(OSError):
+                self.files.rmdir(folder)  # only where it is empty
             return False
         return True
 
     def pins(self) -> Iterator[Pin]:
         """Every pin."""
-        with contextlib.suppress(FileNotFoundError):
-            for entry in self.files.scandir(self._pins):
-                if is_id(entry.name):
-                    yield from self.pins_of(entry.name)
+        for name in self._listed(self._pins):
+            yield from self.pins_of(name)
 
     def pins_of(self, base: str) -> list[Pin]:
         """The pins that hold bytes of a rollout."""
-        found: list[Pin] = []
-        with contextlib.suppress(FileNotFoundError):
-            for entry in self.files.scandir(os.path.join(self._pins, base)):
-                pin = _parse_pin(base, entry.name)
-                if pin is not None:
-                    found.append(pin)
-        return sorted(found, key=lambda pin: pin.location)
+        if not is_id(base):  # it comes from a record, and must not lead anywhere
+            return []
+        found = (_parse_pin(base, name) for name in self._listed(os.path.join(self._pins, base)))
+        return sorted((pin for pin in found if pin is not None), key=lambda pin: pin.location)
+
+    def _listed(self, folder: str) -> list[str]:
+        try:
+            return [entry.name for entry in self.files.scandir(folder)]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise StorageFailure(f"cannot list the pins: {error.strerror}", path=folder) from error
+
+    def pinned_size(self, pin: Pin) -> tuple[str, int] | None:
+        """Identity and size of a pin's file."""
+        try:
+            facts = self.files.stat(os.path.join(self.home, pin.location))
+        except OSError:
+            return None
+        return f"{facts.st_dev}:{facts.st_ino}", facts.st_size
+
+    def rewrite_pin(self, pin: Pin, pieces: Iterable[bytes], digest: str) -> Pin:
+        """Write new bytes aside, give them the pin's place, and let go of the old ones."""
+        name = f"{pin.child}.{pin.end}.{digest}.jsonl"
+        fresh = Pin(pin.child, pin.base, pin.end, digest, f"{OWN_FOLDER}/pins/{pin.base}/{name}")
+        path = os.path.join(self.home, fresh.location)
+        try:
+            self._write_aside(path, pieces, durable=True, clobber=True)
+        except OSError as error:
+            raise StorageFailure(f"the pin was not replaced: {error.strerror}", rollout=pin.base, path=path) from error
+        if fresh.location != pin.location:
+            self.unpin(pin)
+        return fresh
 
     def unpin(self, pin: Pin) -> None:
         """Remove a pin, and the base's folder with the last one."""
         path = os.path.join(self.home, pin.location)
-        with contextlib.suppress(FileNotFoundError):
+        try:
             self.files.unlink(path)
             self.files.sync_folder(os.path.dirname(path))
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise StorageFailure(
+                f"letting go of the pin failed: {error.strerror}", rollout=pin.base, path=path
+            ) from error
         with contextlib.suppress(OSError):
             self.files.rmdir(os.path.dirname(path))
 
+    # Mending
+
+    def leftovers(self) -> Iterator[Leftover]:
+        """What was left behind in the home, and what in it leads nowhere."""
+        return leftovers(self)
+
+    def clear(self, leftover: Leftover) -> bool:
+        """Remove a leftover, if it still is one; whether it is gone."""
+        return clear(self, leftover)
+
+    def unheld_locks(self) -> list[tuple[str, str]]:
+        """(thread id, path) of every writer lock that a killed program left behind."""
+        return self._locks.unheld()
+
+    def codex_paths(self) -> dict[str, str]:
+        """Where Codex's index says that each thread's rollout is."""
+        return self._codex.paths()
+
     def close(self) -> None:
         """Close the catalog."""
-        if self._catalog is not None:
-            self._catalog.close()
-            self._catalog = None
-            self._names_index = None
+        with self._lock:
+            if self._catalog is not None:
+                self._catalog.close()
+                self._catalog = None
+                self._names_index = None
 
     def _gone(self, ref: RolloutRef, error: OSError) -> ThreadNotFound:
         return ThreadNotFound(

@@ -6,8 +6,11 @@ stands in the modules that use them.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import os
+import stat
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -30,8 +33,12 @@ class Files:
         return os.open(path, flags | os.O_CLOEXEC, mode)
 
     def close(self, fd: int) -> None:
-        """Close a descriptor."""
-        os.close(fd)
+        """Close a descriptor. What must be kept was flushed before: what the system says of the disk here is late."""
+        try:
+            os.close(fd)
+        except OSError as error:
+            if error.errno == errno.EBADF:
+                raise
 
     def write(self, fd: int, data: bytes | memoryview) -> int:
         """One ``write(2)``; how many bytes it took."""
@@ -40,6 +47,10 @@ class Files:
     def pread(self, fd: int, size: int, offset: int) -> bytes:
         """Read at most ``size`` bytes at ``offset``."""
         return os.pread(fd, size, offset)
+
+    def truncate(self, fd: int, size: int) -> None:
+        """Set the size of an open file."""
+        os.ftruncate(fd, size)
 
     def fsync(self, fd: int) -> None:
         """Flush a file or a folder to the disk itself (``F_FULLFSYNC`` where the system has it)."""
@@ -108,6 +119,22 @@ class Files:
             return False
         return True
 
+    def open_plain(self, path: str, flags: int) -> int:
+        """Open what must be a plain file: a symbolic link is not followed, a pipe or a device is not waited for."""
+        try:
+            fd = self.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise OSError(errno.ELOOP, "a symbolic link in the place of a file is not followed", path) from error
+        try:
+            if not stat.S_ISREG(self.fstat(fd).st_mode):
+                raise OSError(errno.EINVAL, "it is no plain file", path)
+        except BaseException:
+            self.close(fd)
+            raise
+        return fd
+
     def write_all(self, fd: int, data: bytes) -> None:
         """Write all of ``data``: one call, and further ones only where the system took less than it was given."""
         view = memoryview(data)
@@ -123,19 +150,15 @@ class Files:
         finally:
             self.close(fd)
 
-    def make_folders(self, path: str, *, durable: bool) -> None:
-        """Make a folder and what is missing above it; with ``durable``, flush each folder that got a new name."""
+    def make_folders(self, path: str) -> None:
+        """Make a folder and what is missing above it. Whether the names survive a power cut is not settled here."""
         missing: list[str] = []
         while not self.exists(path):
             missing.append(path)
             path = os.path.dirname(path)
         for folder in reversed(missing):
-            try:
+            with contextlib.suppress(FileExistsError):  # another process was quicker
                 self.mkdir(folder)
-            except FileExistsError:
-                continue  # another process was quicker
-            if durable:
-                self.sync_folder(os.path.dirname(folder))
 
     def read_file(self, path: str, limit: int) -> bytes:
         """The whole of a small file.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from threadkeep.errors import LeaseLost, StorageFailure, ThreadBusy
-from threadkeep.ids import utc
+from threadkeep.ids import is_id, utc
 
 if TYPE_CHECKING:
     from threadkeep.backends.local._files import Files
@@ -105,7 +105,7 @@ class LockFolder:
         """
         path = os.path.join(self._folder, f"{thread_id}.lock")
         try:
-            self._files.make_folders(self._folder, durable=False)
+            self._files.make_folders(self._folder)
             for _ in range(_ATTEMPTS):
                 lease = self._attempt(path, thread_id)
                 if lease is not None:
@@ -131,14 +131,16 @@ class LockFolder:
                 if named is None or (facts.st_dev, facts.st_ino) != (named.st_dev, named.st_ino):
                     self._files.close(fd)
                     return None
+                lease = FileLease(self, self._files, path, thread_id, fd)
                 owner = _Owner(os.getpid(), utc(self._clock.now_ms()), "threadkeep")
-                os.ftruncate(fd, 0)
-                os.pwrite(fd, msgspec.json.encode(owner), 0)
-                return FileLease(self, self._files, path, thread_id, fd)
+                with contextlib.suppress(OSError):  # a note for people: a full disk is no reason to refuse the lease
+                    self._files.truncate(fd, 0)
+                    self._files.write(fd, msgspec.json.encode(owner))
             except BaseException:
                 with contextlib.suppress(OSError):
                     self._files.close(fd)
                 raise
+            return lease
         finally:
             self._files.close(coordination)
 
@@ -157,6 +159,34 @@ class LockFolder:
         finally:
             self._files.close(fd)
             self._files.close(coordination)
+
+    def unheld(self) -> list[tuple[str, str]]:
+        """(thread id, path) of every lock file that nobody holds.
+
+        The coordination lock is held exclusively meanwhile: nobody who takes a lock now meets the looking.
+
+        Raises:
+            StorageFailure: The coordination lock cannot be had.
+        """
+        if not self._files.exists(self._folder):
+            return []
+        found: list[tuple[str, str]] = []
+        coordination = self._coordination(exclusive=True)
+        try:
+            for entry in self._files.scandir(self._folder):
+                thread_id = entry.name.removesuffix(".lock")
+                if thread_id == entry.name or not is_id(thread_id):
+                    continue
+                with contextlib.suppress(OSError):
+                    fd = self._files.open(entry.path, os.O_RDWR)
+                    try:
+                        if self._files.flock(fd, exclusive=True):
+                            found.append((thread_id, entry.path))
+                    finally:
+                        self._files.close(fd)
+        finally:
+            self._files.close(coordination)
+        return found
 
     def _coordination(self, *, exclusive: bool) -> int:
         path = os.path.join(self._folder, _COORDINATION)

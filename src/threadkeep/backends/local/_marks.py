@@ -20,6 +20,7 @@ from threadkeep.records import Boundary
 
 if TYPE_CHECKING:
     from threadkeep.backends.local._files import Files
+    from threadkeep.backends.local._folders import Folders
 
 __all__ = ["MarksFile"]
 
@@ -37,24 +38,35 @@ class _Line(msgspec.Struct, omit_defaults=True):
 class MarksFile:
     """``threadkeep/marks.jsonl``."""
 
-    def __init__(self, files: Files, folder: str) -> None:
+    def __init__(self, files: Files, folders: Folders, folder: str) -> None:
         self._files = files
+        self._folders = folders
         self._folder = folder
         self.path = os.path.join(folder, "marks.jsonl")
         self._lock = threading.Lock()
+        self._named = False
         self._signature: tuple[int, int, int] | None = None
         self._marks: dict[str, Marks] = {}
         self._anchors: dict[str, Boundary] = {}
 
     def _load(self) -> None:
+        """Read the file again if it changed.
+
+        Raises:
+            StorageFailure: It cannot be read. Nobody can say then what is hidden or reverted, so nobody guesses.
+        """
         try:
             facts = self._files.stat(self.path)
+            signature = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
+            if signature != self._signature:
+                self._read()
+                self._signature = signature
         except FileNotFoundError:
             self._signature, self._marks, self._anchors = None, {}, {}
-            return
-        signature = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
-        if signature == self._signature:
-            return
+        except OSError as error:
+            raise StorageFailure(f"cannot read threadkeep's marks: {error.strerror}", path=self.path) from error
+
+    def _read(self) -> None:
         marks: dict[str, Marks] = {}
         anchors: dict[str, Boundary] = {}
         decode = msgspec.json.Decoder(_Line).decode
@@ -65,7 +77,7 @@ class MarksFile:
                     marks[line.thread] = line.marks
                 if line.child is not None and line.anchor is not None:
                     anchors[line.child] = line.anchor
-        self._signature, self._marks, self._anchors = signature, marks, anchors
+        self._marks, self._anchors = marks, anchors
 
     def all(self) -> dict[str, Marks]:
         """Every thread that has marks."""
@@ -97,8 +109,7 @@ class MarksFile:
         data = msgspec.json.encode(line) + b"\n"
         with self._lock:
             try:
-                self._files.make_folders(self._folder, durable=True)
-                new = not self._files.exists(self.path)
+                self._folders.make(self._folder, durable=True)
                 fd = self._files.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
                 try:
                     self._wait_for(fd)
@@ -108,8 +119,9 @@ class MarksFile:
                     self._files.fsync(fd)
                 finally:
                     self._files.close(fd)
-                if new:
+                if not self._named:  # whoever made the file, its name must be on the disk before the line counts
                     self._files.sync_folder(self._folder)
+                    self._named = True
             except OSError as error:
                 raise StorageFailure(f"cannot remember the change: {error.strerror}", path=self.path) from error
             self._signature = None

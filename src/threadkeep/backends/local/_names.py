@@ -7,7 +7,7 @@ whether its names are still the ones that were seen, and no file is opened or lo
 from __future__ import annotations
 
 import contextlib
-import itertools
+import errno
 import os
 import threading
 import time
@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Final
 from threadkeep.backends._catalog import transaction
 from threadkeep.backends._protocol import RolloutRef, RolloutStat
 from threadkeep.backends.local._layout import ARCHIVED, PLACES, RolloutName, candidate_days, parse_name
+from threadkeep.errors import StorageFailure
 from threadkeep.ids import timestamp_ms
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from threadkeep.backends._catalog import Catalog
     from threadkeep.backends.local._files import Files
@@ -30,8 +31,12 @@ __all__ = ["Names"]
 _RACY_NS: Final = 2_000_000_000
 """A folder that changed this shortly before it was read may have changed again within the same tick of its clock."""
 
+_NOT_THERE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _MAX_DEPTH: Final = 8
 _PAGE: Final = 200
+
+_Scanned = tuple[int, int, "list[tuple[str, RolloutName]]"]
+"""When a folder changed last, when it was read (both ns), and the rollouts in it by file name."""
 
 
 class Names:
@@ -43,66 +48,79 @@ class Names:
         self._catalog = catalog
         self._lock = threading.Lock()
         self._folders: dict[str, tuple[int, int]] | None = None
+        self._troubles: dict[str, str] = {}
+
+    def troubles(self) -> list[str]:
+        """Which folders could not be read, for people."""
+        return list(self._troubles.values())
 
     # Reading folders
 
-    def refresh(self) -> None:
-        """Look at every folder's time, and read again those that changed."""
+    def refresh(self, *, everything: bool = False) -> None:
+        """Look at every folder's time, and read again those that changed.
+
+        Args:
+            everything: Read all of them, whatever their times say.
+        """
         with self._lock:
             if self._folders is None:
                 self._folders = self._catalog.run(
                     lambda db: {
-                        path: (m, s) for path, m, s in db.execute("SELECT path, mtime_ns, scanned_ns FROM folders")
+                        path: (c, s) for path, c, s in db.execute("SELECT path, changed_ns, scanned_ns FROM folders")
                     }
                 )
             known = self._folders
             seen: set[str] = set()
-            changed: dict[str, tuple[int, int, list[tuple[str, RolloutName]]]] = {}
-            identities: set[tuple[int, int]] = set()
+            changed: dict[str, _Scanned] = {}
             children: dict[str, list[str]] = {}
             for path in known:
                 children.setdefault(os.path.dirname(path), []).append(path)
-            pending = [(place, 0) for place in PLACES]
-            while pending:
-                folder, depth = pending.pop()
-                try:
-                    facts = self._files.stat(os.path.join(self._home, folder))
-                except (FileNotFoundError, NotADirectoryError):
-                    continue
-                if (facts.st_dev, facts.st_ino) in identities:
-                    continue  # a symbolic link that leads round in a circle
-                identities.add((facts.st_dev, facts.st_ino))
+            walk = _Walk(self._files, self._home)
+            for folder, depth, changed_ns in walk:
                 seen.add(folder)
                 before = known.get(folder)
-                if before is not None and before[0] == facts.st_mtime_ns and before[0] + _RACY_NS < before[1]:
-                    pending += [(child, depth + 1) for child in children.get(folder, ())]
+                if (
+                    before is not None
+                    and not everything
+                    and before[0] == changed_ns
+                    and before[0] + _RACY_NS < before[1]
+                ):
+                    walk.add(children.get(folder, ()), depth + 1)
                     continue
                 now = time.time_ns()
-                names: list[tuple[str, RolloutName]] = []
-                for entry in self._files.scandir(os.path.join(self._home, folder)):
-                    name = parse_name(entry.name)
-                    if name is not None:
-                        names.append((entry.name, name))
-                    elif depth < _MAX_DEPTH and _is_folder(entry):
-                        pending.append((f"{folder}/{entry.name}", depth + 1))
-                changed[folder] = (facts.st_mtime_ns, now, names)
-            gone = [folder for folder in known if folder not in seen]
+                try:
+                    names, below = _read_folder(self._files.scandir(os.path.join(self._home, folder)), folder)
+                except FileNotFoundError:
+                    seen.discard(folder)
+                    continue
+                except OSError as error:
+                    # What was seen in it before is better than nothing.
+                    self._troubles[folder] = f"the folder {folder} cannot be read ({error.strerror})"
+                    walk.add(children.get(folder, ()), depth + 1)
+                    continue
+                self._troubles.pop(folder, None)
+                walk.add(below, depth + 1)
+                changed[folder] = changed_ns, now, [(entry.name, name) for entry, name in _plain_wins(names)]
+            self._troubles = {place: what for place, what in self._troubles.items() if place in walk.met}
+            for folder in walk.blocked:
+                self._troubles[folder] = f"the folder {folder} cannot be read"
+            blocked = tuple(f"{folder}/" for folder in walk.blocked)
+            gone = [folder for folder in known if folder not in seen and not f"{folder}/".startswith(blocked)]
             if changed or gone:
                 self._store(changed, gone)
-                for folder, (mtime, scanned, _) in changed.items():
-                    known[folder] = (mtime, scanned)
+                known.update((folder, (changed_ns, now)) for folder, (changed_ns, now, _) in changed.items())
                 for folder in gone:
                     del known[folder]
 
-    def _store(self, changed: dict[str, tuple[int, int, list[tuple[str, RolloutName]]]], gone: list[str]) -> None:
+    def _store(self, changed: dict[str, _Scanned], gone: list[str]) -> None:
         def work(db: sqlite3.Connection) -> None:
             with transaction(db):
                 for folder in (*changed, *gone):
                     db.execute("DELETE FROM names WHERE folder = ?", (folder,))
                 db.executemany("DELETE FROM folders WHERE path = ?", [(folder,) for folder in gone])
-                for folder, (mtime, scanned, names) in changed.items():
-                    archived = int(folder == ARCHIVED or folder.startswith(f"{ARCHIVED}/"))
-                    db.execute("INSERT OR REPLACE INTO folders VALUES (?, ?, ?)", (folder, mtime, scanned))
+                for folder, (changed_ns, scanned, names) in changed.items():
+                    archived = int(_is_archived(folder))
+                    db.execute("INSERT OR REPLACE INTO folders VALUES (?, ?, ?)", (folder, changed_ns, scanned))
                     db.executemany(
                         "INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, ?, ?, ?)",
                         [
@@ -115,7 +133,7 @@ class Names:
                                 archived,
                                 int(name.compressed),
                             )
-                            for file, name in _plain_wins(names)
+                            for file, name in names
                         ],
                     )
 
@@ -124,9 +142,22 @@ class Names:
     # Asking
 
     def of_thread(self, thread_id: str) -> list[RolloutRef]:
-        """Every rollout of a thread, oldest id first."""
+        """Every rollout of a thread, oldest id first; that there is none is believed of the folders alone.
+
+        Raises:
+            StorageFailure: There is none, as far as the folders can be read, and some cannot.
+        """
         self.refresh()
-        return self._select("thread_id = ? ORDER BY rollout_id, archived, path", thread_id)
+        query = "thread_id = ? ORDER BY rollout_id, archived, path"
+        found = self._select(query, thread_id)
+        if not found and self._named_anywhere(thread_id):
+            self.refresh(everything=True)
+            found = self._select(query, thread_id)
+        if not found and self._troubles:
+            raise StorageFailure(
+                f"thread {thread_id} was not found, but {self.troubles()[0]}", thread=thread_id, path=self._home
+            )
+        return found
 
     def find(self, rollout_id: str) -> RolloutRef | None:
         """The rollout of this id: where it was last seen, else in the folders of its day, else in the archive.
@@ -134,55 +165,68 @@ class Names:
         Only when it is in none of these are all folders looked at.
         """
         for ref in self._select("rollout_id = ? ORDER BY archived, path", rollout_id):
-            if self._files.exists(os.path.join(self._home, ref.location)):
-                return ref
-        folders = [f"{PLACES[0]}/{day}" for day in candidate_days(rollout_id)]
-        for folder in (*folders, ARCHIVED):
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                names = [
-                    (entry.name, name)
-                    for entry in self._files.scandir(os.path.join(self._home, folder))
-                    if rollout_id in entry.name and (name := parse_name(entry.name)) and name.rollout_id == rollout_id
-                ]
-                for file, name in _plain_wins(names):
-                    return RolloutRef(
-                        rollout_id,
-                        name.thread_id,
-                        f"{folder}/{file}",
-                        archived=folder == ARCHIVED,
-                        compressed=name.compressed,
-                    )
-        self.refresh()
+            there = self._standing(ref)
+            if there is not None:
+                return there
+        for folder in (*(f"{PLACES[0]}/{day}" for day in candidate_days(rollout_id)), ARCHIVED):
+            with contextlib.suppress(OSError):
+                names, _ = _read_folder(self._files.scandir(os.path.join(self._home, folder)), folder)
+                for entry, name in _plain_wins(names):
+                    if name.rollout_id == rollout_id:
+                        return _ref(folder, entry.name, name)
+        if not self._named_anywhere(rollout_id):
+            return None
+        self.refresh(everything=True)
         found = self._select("rollout_id = ? ORDER BY archived, path", rollout_id)
         return found[0] if found else None
+
+    def _named_anywhere(self, id_: str) -> bool:
+        """Whether a file of any folder has an id in its name: the last word, whatever was seen before."""
+        walk = _Walk(self._files, self._home)
+        for folder, depth, _ in walk:
+            with contextlib.suppress(OSError):  # `refresh` has told of it
+                names, below = _read_folder(self._files.scandir(os.path.join(self._home, folder)), folder)
+                if any(id_ in (name.thread_id, name.rollout_id) for _, name in names):
+                    return True
+                walk.add(below, depth + 1)
+        return False
+
+    def _standing(self, ref: RolloutRef) -> RolloutRef | None:
+        """A rollout that was seen before, if it is still there; its plain form, if it has one by now."""
+        try:
+            if ref.compressed:
+                plain = ref.location.removesuffix(".zst")
+                if self._files.exists(os.path.join(self._home, plain)):
+                    return RolloutRef(ref.rollout_id, ref.thread_id, plain, ref.archived)
+            return ref if self._files.exists(os.path.join(self._home, ref.location)) else None
+        except OSError:
+            return ref  # who opens it is told what is wrong
 
     def by_creation(
         self, *, descending: bool, after: tuple[int, str] | None
     ) -> Iterator[tuple[int, str, list[RolloutRef]]]:
-        """Threads as (creation time, id, rollouts), in that order."""
+        """Threads as (creation time, id, rollouts), in that order; a thread is as old as the oldest of its names."""
         self.refresh()
         order, compare = ("DESC", "<") if descending else ("ASC", ">")
-        start = after if after is not None else (1 << 62, "") if descending else (-1, "")
+        start = after if after is not None else (1 << 62, "") if descending else (-1 << 62, "")
         query = (
-            "SELECT created_ms, thread_id, rollout_id, path, archived, compressed FROM names "  # noqa: S608
-            f"WHERE (created_ms, thread_id) {compare} (?, ?) "
-            f"ORDER BY created_ms {order}, thread_id {order}, rollout_id, archived, path LIMIT {_PAGE:d}"
+            "SELECT DISTINCT created_ms, thread_id FROM names AS one "  # noqa: S608
+            f"WHERE (created_ms, thread_id) {compare} (?, ?) AND NOT EXISTS "
+            "(SELECT 1 FROM names WHERE thread_id = one.thread_id AND created_ms < one.created_ms) "
+            f"ORDER BY created_ms {order}, thread_id {order} LIMIT {_PAGE:d}"
         )
-        while True:
-            page = self._catalog.run(lambda db: db.execute(query, start).fetchall())  # noqa: B023 - run at once
-            whole = page if len(page) < _PAGE else [row for row in page if row[1] != page[-1][1]]
-            for (created, thread), rows in itertools.groupby(whole, key=lambda row: (row[0], row[1])):
-                start = (created, thread)
-                yield (
-                    created,
-                    thread,
-                    [
-                        RolloutRef(rollout, thread, path, bool(archived), bool(compressed))
-                        for _, _, rollout, path, archived, compressed in rows
-                    ],
-                )
-            if len(page) < _PAGE:
-                return
+        while page := self._catalog.run(lambda db: db.execute(query, start).fetchall()):  # noqa: B023 - run at once
+            rollouts = self._of_threads([thread for _, thread in page])
+            for created, thread in page:
+                yield created, thread, rollouts.get(thread, [])
+            start = page[-1]
+
+    def _of_threads(self, threads: list[str]) -> dict[str, list[RolloutRef]]:
+        marks = ",".join("?" * len(threads))
+        found: dict[str, list[RolloutRef]] = {}
+        for ref in self._select(f"thread_id IN ({marks}) ORDER BY rollout_id, archived, path", *threads):
+            found.setdefault(ref.thread_id, []).append(ref)
+        return found
 
     def with_prefix(self, prefix: str, limit: int) -> list[str]:
         """Ids of threads that start with ``prefix``."""
@@ -192,50 +236,121 @@ class Names:
 
     def stats(self) -> Iterator[tuple[RolloutRef, RolloutStat]]:
         """Every rollout with its size, time and identity: one pass over the folders, one ``stat`` a file."""
-        pending = [(place, 0) for place in PLACES]
-        identities: set[tuple[int, int]] = set()
-        while pending:
-            folder, depth = pending.pop()
-            path = os.path.join(self._home, folder)
+        walk = _Walk(self._files, self._home)
+        for folder, depth, _ in walk:
             try:
-                facts = self._files.stat(path)
-            except (FileNotFoundError, NotADirectoryError):
+                names, below = _read_folder(self._files.scandir(os.path.join(self._home, folder)), folder)
+            except FileNotFoundError:
                 continue
-            if (facts.st_dev, facts.st_ino) in identities:
+            except OSError as error:
+                self._troubles[folder] = f"the folder {folder} cannot be read ({error.strerror})"
                 continue
-            identities.add((facts.st_dev, facts.st_ino))
-            archived = folder == ARCHIVED or folder.startswith(f"{ARCHIVED}/")
-            found: list[tuple[str, RolloutName]] = []
-            entries: dict[str, os.DirEntry[str]] = {}
-            for entry in self._files.scandir(path):
-                name = parse_name(entry.name)
-                if name is not None:
-                    found.append((entry.name, name))
-                    entries[entry.name] = entry
-                elif depth < _MAX_DEPTH and _is_folder(entry):
-                    pending.append((f"{folder}/{entry.name}", depth + 1))
-            for file, name in _plain_wins(found):
-                with contextlib.suppress(FileNotFoundError):
-                    facts = entries[file].stat()
-                    yield (
-                        RolloutRef(name.rollout_id, name.thread_id, f"{folder}/{file}", archived, name.compressed),
-                        RolloutStat(facts.st_size, facts.st_mtime_ns, f"{facts.st_dev}:{facts.st_ino}"),
-                    )
+            walk.add(below, depth + 1)
+            for entry, name in _plain_wins(names):
+                try:
+                    facts = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                except OSError as error:
+                    location = f"{folder}/{entry.name}"
+                    self._troubles[location] = f"the file {location} cannot be looked at ({error.strerror})"
+                    continue
+                yield (
+                    _ref(folder, entry.name, name),
+                    RolloutStat(facts.st_size, facts.st_mtime_ns, f"{facts.st_dev}:{facts.st_ino}"),
+                )
 
-    def _select(self, where: str, value: str) -> list[RolloutRef]:
+    def _select(self, where: str, *values: str) -> list[RolloutRef]:
         query = f"SELECT rollout_id, thread_id, path, archived, compressed FROM names WHERE {where}"  # noqa: S608
         return self._catalog.run(
             lambda db: [
                 RolloutRef(rollout, thread, path, bool(archived), bool(compressed))
-                for rollout, thread, path, archived, compressed in db.execute(query, (value,))
+                for rollout, thread, path, archived, compressed in db.execute(query, values)
             ]
         )
 
 
-def _plain_wins(names: list[tuple[str, RolloutName]]) -> list[tuple[str, RolloutName]]:
+class _Walk:
+    """The folders of a home in which rollouts may lie, each once, with its depth and the time of its last change.
+
+    Who iterates adds the folders below the one that was given last, as far as it wants to go down.
+
+    Attributes:
+        met: Folders that were given so far.
+        blocked: Folders that are there, as far as anybody can tell, and cannot be looked at.
+    """
+
+    def __init__(self, files: Files, home: str) -> None:
+        self._files = files
+        self._home = home
+        self.met: set[str] = set()
+        self.blocked: list[str] = []
+        self._pending = [(place, 0) for place in PLACES]
+        self._identities: set[tuple[int, int]] = set()
+
+    def add(self, folders: Iterable[str], depth: int) -> None:
+        if depth <= _MAX_DEPTH:
+            self._pending += [(folder, depth) for folder in folders]
+
+    def __iter__(self) -> Iterator[tuple[str, int, int]]:
+        while self._pending:
+            folder, depth = self._pending.pop()
+            try:
+                facts = self._files.stat(os.path.join(self._home, folder))
+            except OSError as error:
+                if error.errno not in _NOT_THERE:
+                    self.blocked.append(folder)
+                continue
+            identity = (facts.st_dev, facts.st_ino)
+            if identity not in self._identities:
+                self._identities.add(identity)
+                self.met.add(folder)
+                # Not the time that programs set: a copy that keeps times must not pass for what it was copied over.
+                yield folder, depth, facts.st_ctime_ns
+
+
+def _read_folder(
+    entries: Iterable[os.DirEntry[str]], folder: str
+) -> tuple[list[tuple[os.DirEntry[str], RolloutName]], list[str]]:
+    """The rollouts in a folder, and the folders below it."""
+    names: list[tuple[os.DirEntry[str], RolloutName]] = []
+    below: list[str] = []
+    for entry in entries:
+        name = parse_name(entry.name)
+        if name is not None:
+            # A rollout is a plain file: a link may lead out of the home, a pipe would keep its reader waiting.
+            if entry.is_file(follow_symlinks=False):
+                names.append((entry, name))
+        elif _is_text(entry.name) and _is_folder(entry):
+            below.append(f"{folder}/{entry.name}")
+    return names, below
+
+
+def _plain_wins(names: list[tuple[os.DirEntry[str], RolloutName]]) -> list[tuple[os.DirEntry[str], RolloutName]]:
     """Without the compressed files that stand beside their plain form (``storage.md`` 1.2)."""
-    plain = {file for file, name in names if not name.compressed}
-    return [(file, name) for file, name in names if not (name.compressed and file.removesuffix(".zst") in plain)]
+    plain = {entry.name for entry, name in names if not name.compressed}
+    return [
+        (entry, name) for entry, name in names if not (name.compressed and entry.name.removesuffix(".zst") in plain)
+    ]
+
+
+def _ref(folder: str, file: str, name: RolloutName) -> RolloutRef:
+    return RolloutRef(
+        name.rollout_id, name.thread_id, f"{folder}/{file}", archived=_is_archived(folder), compressed=name.compressed
+    )
+
+
+def _is_archived(folder: str) -> bool:
+    return folder == ARCHIVED or folder.startswith(f"{ARCHIVED}/")
+
+
+def _is_text(name: str) -> bool:
+    """Whether a folder's name is text: bytes that are none name no date, and nothing could remember them."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

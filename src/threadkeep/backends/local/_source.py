@@ -36,8 +36,12 @@ class FileSource:
         self._rollout_id = rollout_id
         self._cost = cost
         self._closed = False
-        self._fd: int | None = files.open(path, os.O_RDONLY)
-        facts = files.fstat(self._fd)
+        self._fd: int | None = files.open_plain(path, os.O_RDONLY)
+        try:
+            facts = files.fstat(self._fd)
+        except BaseException:
+            self.rest()
+            raise
         self._identity = (facts.st_dev, facts.st_ino)
         self._size = facts.st_size
         cost.rollouts_opened += 1
@@ -66,9 +70,16 @@ class FileSource:
         """Exactly ``size`` bytes from ``offset``.
 
         Raises:
-            CorruptHistory: The file was cut or replaced since it was opened.
+            CorruptHistory: The file was cut or replaced since it was opened, or the bytes lie beyond its end then.
             StorageFailure: The system could not read it.
         """
+        if offset < 0 or offset + size > self._size:
+            raise CorruptHistory(
+                f"the rollout held only {self._size} bytes when it was opened",
+                rollout=self._rollout_id,
+                path=self._path,
+                offset=offset,
+            )
         fd = self._fd if self._fd is not None else self._reopened()
         try:
             data = self._files.pread(fd, size, offset)
@@ -93,10 +104,14 @@ class FileSource:
         if self._closed:
             raise ValueError(f"the source of rollout {self._rollout_id} is closed")
         try:
-            fd = self._files.open(self._path, os.O_RDONLY)
-        except OSError as error:
+            fd = self._files.open_plain(self._path, os.O_RDONLY)
+        except FileNotFoundError as error:
             raise CorruptHistory(
                 f"the rollout is gone: {error.strerror}", rollout=self._rollout_id, path=self._path
+            ) from error
+        except OSError as error:
+            raise StorageFailure(
+                f"cannot open the rollout again: {error.strerror}", rollout=self._rollout_id, path=self._path
             ) from error
         facts = self._files.fstat(fd)
         if (facts.st_dev, facts.st_ino) != self._identity or facts.st_size < self._size:
@@ -219,16 +234,20 @@ class ZstdSource:
         self._path = path
         self._rollout_id = rollout_id
         self._cost = cost
-        self._fd: int | None = files.open(path, os.O_RDONLY)
+        self._fd: int | None = files.open_plain(path, os.O_RDONLY)
         self._spool: IO[bytes] | None = None
         cost.rollouts_opened += 1
-        facts = files.fstat(self._fd)
-        key = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns)
-        known = tails.get(key)
-        if known is None:
-            cost.full_scans.append(f"rollout {rollout_id} is compressed: decoded once")
-            known = self._decode_tail()
-            tails.put(key, *known)
+        try:
+            facts = files.fstat(self._fd)
+            key = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns)
+            known = tails.get(key)
+            if known is None:
+                cost.full_scans.append(f"rollout {rollout_id} is compressed: decoded once")
+                known = self._decode_tail()
+                tails.put(key, *known)
+        except BaseException:
+            self.close()
+            raise
         self._size, self._tail = known
 
     def _decode_tail(self) -> tuple[int, bytes]:
@@ -270,7 +289,8 @@ class ZstdSource:
         """Exactly ``size`` decoded bytes from ``offset``.
 
         Raises:
-            CorruptHistory: The frame is damaged.
+            CorruptHistory: The frame is damaged, or the bytes lie beyond its end.
+            StorageFailure: The system could not read it, or has no room to decode it to.
         """
         if offset < 0 or offset + size > self._size:
             raise CorruptHistory(
@@ -283,15 +303,38 @@ class ZstdSource:
         low = offset - (self._size - len(self._tail))
         if low >= 0:
             return self._tail[low : low + size]
-        if self._spool is None:
-            self._spool = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the source
-            for piece in self._pieces():
-                self._spool.write(piece)
-            self._cost.full_scans.append(
-                f"rollout {self._rollout_id} is compressed: decoded for what lies before its tail"
+        try:
+            if self._spool is None:
+                self._spool = self._decoded()
+            self._spool.seek(offset)
+            data = self._spool.read(size)
+        except OSError as error:
+            raise StorageFailure(
+                f"cannot decode the compressed rollout: {error.strerror}",
+                rollout=self._rollout_id,
+                path=self._path,
+                offset=offset,
+            ) from error
+        if len(data) != size:
+            raise CorruptHistory(
+                "the compressed rollout changed while it was being read",
+                rollout=self._rollout_id,
+                path=self._path,
+                offset=offset,
             )
-        self._spool.seek(offset)
-        return self._spool.read(size)
+        return data
+
+    def _decoded(self) -> IO[bytes]:
+        self._cost.full_scans.append(f"rollout {self._rollout_id} is compressed: decoded for what lies before its tail")
+        spool = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the source
+        try:
+            for piece in self._pieces():
+                spool.write(piece)
+            spool.flush()
+        except BaseException:
+            spool.close()
+            raise
+        return spool
 
     def rest(self) -> None:
         """A compressed source is cheap to hold and dear to open again: it stays."""

@@ -16,6 +16,7 @@ from threadkeep.replay.items._opaque import plain
 from threadkeep.replay.items._reviews import EMPTY_REVIEW
 from threadkeep.replay.items._schema import UndecodableError
 from threadkeep.replay.items._shell import NUL_COMMAND
+from threadkeep.replay.items._stored import StoredItem, stored_hook_prompt, stored_item, stored_reasoning
 from threadkeep.replay.items._turn_items import thread_item
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "CallBuilder",
     "ItemHead",
     "LegacyItem",
+    "StoredItem",
     "UndecodableError",
     "dynamic_tools",
     "has_hosted_images",
@@ -34,6 +36,9 @@ __all__ = [
     "legacy_item",
     "plain",
     "reasoning_text",
+    "stored_hook_prompt",
+    "stored_item",
+    "stored_reasoning",
     "thread_item",
     "turn_error",
     "without_output",

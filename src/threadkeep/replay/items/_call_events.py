@@ -48,8 +48,9 @@ class ExecCommandEnd(msgspec.Struct):
     aggregated_output: str = ""
     exit_code: I32 | None = None
     duration: Duration | None = None
+    turn_id: str | None = None
 
-    def shown(self) -> Json:
+    def item(self) -> CommandExecution:
         """The command that ran."""
         return CommandExecution(
             id=self.call_id,
@@ -62,7 +63,11 @@ class ExecCommandEnd(msgspec.Struct):
             aggregated_output=self.aggregated_output,
             exit_code=self.exit_code,
             duration=self.duration,
-        ).shown()
+        )
+
+    def shown(self) -> Json:
+        """The command as the server shows it."""
+        return self.item().shown()
 
     @property
     def user_script(self) -> str | None:
@@ -91,8 +96,9 @@ class DynamicToolCallResponse(msgspec.Struct):
     success: bool
     namespace: str | None = None
     duration: Duration | None = None
+    turn_id: str | None = None
 
-    def shown(self) -> Json:
+    def item(self) -> DynamicToolCall:
         """The call of the client's tool."""
         return DynamicToolCall(
             id=self.call_id,
@@ -103,7 +109,11 @@ class DynamicToolCallResponse(msgspec.Struct):
             content_items=self.content_items,
             success=self.success,
             duration=self.duration,
-        ).shown()
+        )
+
+    def shown(self) -> Json:
+        """The call as the server shows it."""
+        return self.item().shown()
 
 
 class CollabSpawnEnd(msgspec.Struct):

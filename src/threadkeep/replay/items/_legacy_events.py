@@ -72,7 +72,7 @@ class AgentMessageEvent(msgspec.Struct):
     questions: list[Question] | None = None
     moderation: GivenModeration | None = None
 
-    def shown(self, own_id: str) -> Json:
+    def item(self, own_id: str) -> AgentMessage:
         """The message, with the id that its moderation gives it, if any."""
         given = self.moderation
         return AgentMessage(
@@ -83,7 +83,11 @@ class AgentMessageEvent(msgspec.Struct):
             moderation=None if given is None else Moderation(given.moderated, given.display),
             delivery=self.delivery,
             questions=self.questions,
-        ).shown()
+        )
+
+    def shown(self, own_id: str) -> Json:
+        """The message as the server shows it."""
+        return self.item(own_id).shown()
 
 
 class AgentReasoning(msgspec.Struct):
@@ -100,10 +104,14 @@ class EnteredReview(msgspec.Struct):
     item_id: str | None = None
     turn_id: str | None = None
 
-    def shown(self, own_id: str) -> Json:
+    def item(self, own_id: str) -> EnteredReviewMode:
         """The beginning of the review: the hint, whatever is reviewed."""
         hint = _REQUESTED if self.user_facing_hint is None else self.user_facing_hint
-        return EnteredReviewMode(own_id if self.item_id is None else self.item_id, self.target, hint).shown()
+        return EnteredReviewMode(own_id if self.item_id is None else self.item_id, self.target, hint)
+
+    def shown(self, own_id: str) -> Json:
+        """The beginning of the review as the server shows it."""
+        return self.item(own_id).shown()
 
 
 class ExitedReview(msgspec.Struct):
@@ -113,9 +121,13 @@ class ExitedReview(msgspec.Struct):
     item_id: str | None = None
     turn_id: str | None = None
 
-    def shown(self, own_id: str) -> Json:
+    def item(self, own_id: str) -> ExitedReviewMode:
         """The end of the review: what was found."""
-        return ExitedReviewMode(own_id if self.item_id is None else self.item_id, self.review_output).shown()
+        return ExitedReviewMode(own_id if self.item_id is None else self.item_id, self.review_output)
+
+    def shown(self, own_id: str) -> Json:
+        """The end of the review as the server shows it."""
+        return self.item(own_id).shown()
 
 
 class PatchApplyEnd(msgspec.Struct):
@@ -129,9 +141,13 @@ class PatchApplyEnd(msgspec.Struct):
     turn_id: str = ""
     changes: dict[str, Added | Deleted | Updated] = {}
 
-    def shown(self) -> Json:
+    def item(self) -> FileChange:
         """The files that changed, or were to change."""
-        return FileChange(self.call_id, self.changes, self.status).shown()
+        return FileChange(self.call_id, self.changes, self.status, self.stdout or None, self.stderr or None)
+
+    def shown(self) -> Json:
+        """The files as the server shows them."""
+        return self.item().shown()
 
 
 class Invocation(msgspec.Struct):
@@ -166,7 +182,7 @@ class McpToolCallEnd(msgspec.Struct):
     plugin_id: str | None = None
     read_only_hint: bool | None = None
 
-    def shown(self) -> Json | None:
+    def item(self) -> McpToolCall | None:
         """The call: failed where there is no answer, or one that says so. None without exactly one outcome."""
         answer, failure = self.result.answer, self.result.failure
         if (answer is msgspec.UNSET) is (failure is msgspec.UNSET):
@@ -189,7 +205,12 @@ class McpToolCallEnd(msgspec.Struct):
             result=None if answer is msgspec.UNSET else answer,
             error=None if failure is msgspec.UNSET else McpError(failure),
             duration=self.duration,
-        ).shown()
+        )
+
+    def shown(self) -> Json | None:
+        """The call as the server shows it."""
+        item = self.item()
+        return None if item is None else item.shown()
 
 
 class WebSearchEnd(msgspec.Struct):
@@ -200,9 +221,13 @@ class WebSearchEnd(msgspec.Struct):
     action: msgspec.Raw
     results: msgspec.Raw = EMPTY_RAW
 
-    def shown(self) -> Json:
+    def item(self) -> WebSearch:
         """The search."""
-        return WebSearch(self.call_id, self.query, self.action, self.results).shown()
+        return WebSearch(self.call_id, self.query, self.action, self.results)
+
+    def shown(self) -> Json:
+        """The search as the server shows it."""
+        return self.item().shown()
 
 
 class ImageGenerationEnd(msgspec.Struct):
@@ -219,7 +244,7 @@ class ImageGenerationEnd(msgspec.Struct):
     generation_id: str | None = None
     input_images: list[InputImage] = []
 
-    def shown(self) -> Json:
+    def item(self) -> ImageGenerationExtension:
         """The image: a file by its id, else the image itself."""
         return ImageGenerationExtension(
             id=self.call_id,
@@ -232,7 +257,11 @@ class ImageGenerationEnd(msgspec.Struct):
             saved_path=self.saved_path,
             input_images=self.input_images,
             generation_id=self.generation_id,
-        ).shown()
+        )
+
+    def shown(self) -> Json:
+        """The image as the server shows it."""
+        return self.item().shown()
 
 
 class SubAgentActivityEvent(msgspec.Struct):
@@ -246,7 +275,7 @@ class SubAgentActivityEvent(msgspec.Struct):
     model: str | None = None
     reasoning_effort: Effort | None = None
 
-    def shown(self) -> Json:
+    def item(self) -> SubAgentActivity:
         """What the agent did."""
         return SubAgentActivity(
             id=self.event_id,
@@ -255,7 +284,11 @@ class SubAgentActivityEvent(msgspec.Struct):
             agent_path=self.agent_path,
             model=self.model,
             reasoning_effort=self.reasoning_effort,
-        ).shown()
+        )
+
+    def shown(self) -> Json:
+        """What the agent did as the server shows it."""
+        return self.item().shown()
 
 
 class ItemCompletedEvent(msgspec.Struct):

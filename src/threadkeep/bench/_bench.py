@@ -1,0 +1,226 @@
+"""The benchmark: every operation on threads of every size, beside a full replay and a bare scan."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import sys
+from typing import TYPE_CHECKING, Final, get_args
+
+import msgspec
+
+from threadkeep._version import __version__
+from threadkeep.bench._generate import CheckpointAge, Recipe
+from threadkeep.bench._home import BenchHome, made_home, scratch_copy
+from threadkeep.bench._limit import bare_scan
+from threadkeep.bench._measure import Measured, measured, measured_cold, timed
+from threadkeep.bench._memory import MEANING, peak_of
+from threadkeep.bench._operations import FULL_REPLAY, OPERATIONS
+from threadkeep.records import LEGACY, PAGINATED
+from threadkeep.store import ThreadStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["MB", "MODES", "SIZES", "TAIL_BYTES", "BenchRow", "Limit", "Machine", "Report", "bench", "bytes_needed"]
+
+MB: Final = 1_000_000
+MODES: Final = (PAGINATED, LEGACY)
+SIZES: Final = (1 * MB, 10 * MB, 100 * MB, 500 * MB)
+
+TAIL_BYTES: Final = 1 * MB
+"""How far before the end the last checkpoint stands, whatever the size."""
+
+_AGED_SIZE: Final = 10 * MB
+_LARGE: Final = 50 * MB
+_COLD_RUNS: Final = 3
+
+
+class Machine(msgspec.Struct):
+    """Where it was measured.
+
+    Attributes:
+        system: Operating system and its release.
+        processor: The processor, as far as the system names it.
+        cores: Processors that this process may use.
+        python: Version of Python.
+        threadkeep: Version of threadkeep.
+        msgspec: Version of msgspec.
+        memory: What the figures of memory are.
+    """
+
+    system: str
+    processor: str
+    cores: int
+    python: str
+    threadkeep: str
+    msgspec: str
+    memory: str = MEANING
+
+
+class BenchRow(msgspec.Struct):
+    """One operation on one thread.
+
+    Attributes:
+        mode: History mode.
+        size: Bytes of history.
+        age: The shape of the thread's checkpoints.
+        measured: What it took.
+    """
+
+    mode: str
+    size: int
+    age: CheckpointAge
+    measured: Measured
+
+
+class Limit(msgspec.Struct):
+    """A bare scan of what a resume reads, beside that resume.
+
+    Attributes:
+        mode: History mode.
+        size: Bytes of history.
+        lines: Lines scanned.
+        ms: Milliseconds, the median of the runs.
+        ms_min: The quickest run.
+        ratio: How many times as long the quickest resume takes.
+    """
+
+    mode: str
+    size: int
+    lines: int
+    ms: float
+    ms_min: float
+    ratio: float
+
+
+class Report(msgspec.Struct):
+    """What was measured.
+
+    Attributes:
+        machine: Where.
+        tail_bytes: How far before the end the last checkpoint stands.
+        rows: Operations on threads of every size; ``replay`` is the full replay.
+        aged: Resumes of threads whose checkpoints have an older shape.
+        limits: Bare scans.
+    """
+
+    machine: Machine
+    tail_bytes: int
+    rows: list[BenchRow]
+    aged: list[BenchRow]
+    limits: list[Limit]
+
+
+def bytes_needed(sizes: Sequence[int], modes: Sequence[str]) -> int:
+    """How much disk the generated threads take, about."""
+    return len(modes) * (sum(sizes) + 3 * _aged_size(sizes))
+
+
+def bench(
+    folder: str,
+    *,
+    sizes: Sequence[int] = SIZES,
+    modes: Sequence[str] = MODES,
+    runs: int = 15,
+    progress: Callable[[str], None] | None = None,
+) -> Report:
+    """Measure everything.
+
+    Args:
+        folder: Where generated threads are kept; those that are there are used again.
+        sizes: Bytes of history.
+        modes: History modes.
+        runs: Runs of each operation, after one that does not count.
+        progress: Told what is being measured.
+    """
+    tell = progress if progress is not None else _nobody
+    report = Report(_machine(), TAIL_BYTES, [], [], [])
+    for mode in modes:
+        for size in sizes:
+            named = f"{mode}, {size // MB or size / MB} MB"
+            tell(f"{named}: making the thread")
+            home = made_home(folder, Recipe(mode=mode, size=size, tail=TAIL_BYTES))
+            _measure_home(report, home, runs, functools.partial(_tell, tell, named))
+    for mode in modes:
+        for age in get_args(CheckpointAge)[1:]:
+            tell(f"{mode}, checkpoints of the kind {age}")
+            home = made_home(folder, Recipe(mode=mode, size=_aged_size(sizes), tail=TAIL_BYTES, age=age))
+            with ThreadStore.open(home.path) as store:
+                row = measured("resume", OPERATIONS["resume"], store, home.thread_id, min(runs, _COLD_RUNS))
+            cold = measured_cold("resume", OPERATIONS["resume"], home.path, home.thread_id, 1)
+            report.aged += [BenchRow(mode, home.size, age, each) for each in (row, cold)]
+    return report
+
+
+def _nobody(_what: str) -> None:
+    """Nobody wants to know."""
+
+
+def _tell(tell: Callable[[str], None], named: str, what: str) -> None:
+    tell(f"{named}: {what}")
+
+
+def _aged_size(sizes: Sequence[int]) -> int:
+    return min(sizes, key=lambda size: abs(size - _AGED_SIZE))
+
+
+def _measure_home(report: Report, home: BenchHome, runs: int, tell: Callable[[str], None]) -> None:
+    rows: list[Measured] = []
+    for name, operation in OPERATIONS.items():
+        tell(operation.title)
+        if operation.writes:
+            with scratch_copy(home) as path, ThreadStore.open(path) as store:
+                rows.append(measured(name, operation, store, home.thread_id, runs))
+            with scratch_copy(home) as path:
+                rows[-1].peak_bytes = peak_of(path, home.thread_id, name)
+            continue
+        with ThreadStore.open(home.path) as store:
+            rows.append(measured(name, operation, store, home.thread_id, runs))
+        rows[-1].peak_bytes = peak_of(home.path, home.thread_id, name)
+        if operation.derived:
+            rows.append(measured_cold(name, operation, home.path, home.thread_id, _COLD_RUNS))
+    tell("full replay")
+    with ThreadStore.open(home.path) as store:
+        replays = 1 if home.size > _LARGE else min(runs, _COLD_RUNS)
+        rows.append(measured("replay", FULL_REPLAY, store, home.thread_id, replays))
+        rows[-1].peak_bytes = peak_of(home.path, home.thread_id, "replay")
+        resumed = store.resume(home.thread_id)
+    report.rows += [BenchRow(home.recipe.mode, home.size, home.recipe.age, row) for row in rows]
+    checkpoint = resumed.context.checkpoint
+    if checkpoint is not None:
+        tell("bare scan")
+        report.limits.append(_limit(home, checkpoint.offset, rows[0], runs))
+
+
+def _limit(home: BenchHome, low: int, resume: Measured, runs: int) -> Limit:
+    lines: list[int] = []
+    taken = sorted(timed(lambda: lines.append(bare_scan(home.rollout, low)), runs))
+    quickest, median = taken[0], taken[len(taken) // 2]
+    ratio = round(resume.ms_min / quickest, 2)
+    return Limit(home.recipe.mode, home.size, lines[-1], round(median, 3), round(quickest, 3), ratio)
+
+
+def _machine() -> Machine:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Machine(
+        f"{platform.system()} {platform.release()}",
+        _processor(),
+        cores,
+        f"{platform.python_implementation()} {platform.python_version()}",
+        __version__,
+        msgspec.__version__,
+    )
+
+
+def _processor() -> str:
+    if sys.platform == "linux":
+        try:
+            with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+                for line in file:
+                    if line.startswith("model name"):
+                        return line.split(":", 1)[1].strip()
+        except OSError:
+            pass
+    return platform.processor() or platform.machine()

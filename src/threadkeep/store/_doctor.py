@@ -1,0 +1,270 @@
+"""``doctor``: the whole home looked over, and what can be mended without losing anything mended on request.
+
+Everything is read: every rollout once, every lineage to its root. What is found of one kind in one rollout is one
+finding. Nothing is removed but what nobody needs, under the guard that forks and deletions hold, and with the thread's
+lease where a thread is concerned; what somebody is using is left for the next time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from typing import TYPE_CHECKING, TypeVar
+
+from threadkeep.backends import Marks
+from threadkeep.errors import (
+    AmbiguousRollout,
+    BrokenLineage,
+    Conflict,
+    CorruptHistory,
+    StorageFailure,
+    ThreadNotFound,
+)
+from threadkeep.lineage import Lineage, boundary_digest
+from threadkeep.records import Cost
+from threadkeep.records._damage import inspect
+from threadkeep.store._anchoring import anchor_again
+from threadkeep.store._deletion import delete, plan_delete
+from threadkeep.store._inheritance import read_inheritance
+from threadkeep.store._models import Finding
+from threadkeep.store._verify import being_written
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from threadkeep.backends import Pin
+    from threadkeep.records import Damage
+    from threadkeep.store._access import Access, Located
+    from threadkeep.store._inheritance import Inheritance, Link
+
+__all__ = ["doctor"]
+
+T = TypeVar("T")
+
+
+def doctor(access: Access, *, fix: bool, progress: Callable[[str], None] | None = None) -> Iterator[Finding]:
+    """Look everything over (see `ThreadStore.doctor`)."""
+    for leftover in access.backend.leftovers():
+        fixed = fix and leftover.removable and _done(access, access.backend.clear, leftover)
+        yield Finding(
+            leftover.kind,
+            leftover.severity,
+            leftover.thread,
+            leftover.path,
+            leftover.detail,
+            leftover.removable,
+            fixed,
+        )
+    inheritance = read_inheritance(access)
+    pinned = {pin.child for pin in access.backend.pins()}
+    broken: set[str] = set()
+    for thread_id, links in sorted(inheritance.threads.items()):
+        if links[0].ephemeral:
+            continue
+        if progress is not None:
+            progress(thread_id)
+        for finding in _thread(access, thread_id, links, fix=fix):
+            if finding.kind == "broken-lineage" and not finding.fixed:
+                broken.add(thread_id)
+            yield finding
+    links_to_pin = [link for link in inheritance.links.values() if link.ref.thread_id not in broken]
+    yield from _unpinned(access, links_to_pin, pinned, fix=fix)
+    yield from _unused_pins(access, inheritance, fix=fix)
+    yield from _marks_of_nothing(access, inheritance, fix=fix)
+    yield from _deleted(access, inheritance, fix=fix)
+
+
+def _done(access: Access, mend: Callable[[T], object], of: T) -> bool:
+    """Mend something with nobody forking or deleting meanwhile; whether it was done."""
+    try:
+        with access.backend.guard(exclusive=True):
+            return mend(of) is not False
+    except (Conflict, StorageFailure, CorruptHistory, ThreadNotFound):
+        return False
+
+
+# Threads
+
+
+def _thread(access: Access, thread_id: str, links: list[Link], *, fix: bool) -> Iterator[Finding]:
+    unreadable = False
+    try:
+        located = access.locate(thread_id, hidden=True)
+        for finding in _lineage(access, located, fix=fix):
+            unreadable = unreadable or finding.kind == "unreadable"
+            yield finding
+    except AmbiguousRollout as error:
+        yield Finding("ambiguous", "error", thread_id, error.path, str(error))
+    except ThreadNotFound:
+        pass  # removed meanwhile, or only Codex's index knows it
+    for link in links:
+        yield from _damage(access, link, unreadable=unreadable)
+
+
+def _lineage(access: Access, located: Located, *, fix: bool) -> Iterator[Finding]:
+    """Whether the thread can be read back to its root."""
+    thread_id = located.thread_id
+    try:
+        with access.open(located, Cost()) as lineage:
+            try:
+                lineage.oldest_first()
+            except BrokenLineage as error:
+                child = lineage.resolved[-1]
+                boundary = anchor_again(access, child)
+                anchor = functools.partial(access.backend.set_anchor, child.rollout_id)
+                fixed = fix and boundary is not None and _done(access, anchor, boundary)
+                detail = str(error)
+                if boundary is not None:
+                    detail += f"; turn {boundary.after_turn} still stands there, up to byte {boundary.end}"
+                yield Finding("broken-lineage", "error", thread_id, error.path, detail, boundary is not None, fixed)
+    except (CorruptHistory, StorageFailure) as error:
+        yield Finding("unreadable", "error", thread_id, error.path, str(error))
+
+
+def _damage(access: Access, link: Link, *, unreadable: bool) -> Iterator[Finding]:
+    """One finding for each kind of damage that loses something or shows something else than was meant."""
+    found: dict[str, tuple[Damage, int]] = {}
+    try:
+        source = access.backend.open(link.ref, Cost())
+    except (StorageFailure, ThreadNotFound):
+        return
+    try:
+        at_work = being_written(access, link.ref.thread_id, source)
+        for damage in inspect(source, thread_id=link.ref.thread_id, being_written=at_work):
+            first, count = found.get(damage.kind, (damage, 0))
+            found[damage.kind] = first, count + damage.count
+    except (CorruptHistory, StorageFailure) as error:
+        if not unreadable:
+            yield Finding("unreadable", "error", link.ref.thread_id, link.ref.location, str(error))
+    finally:
+        source.close()
+    for kind, (first, count) in found.items():
+        if first.severity != "info":
+            place = f"line {first.line}, byte {first.offset}: {first.detail}"
+            more = f" ({count:,} times; this is the first)" if count > 1 else ""
+            yield Finding(kind, first.severity, link.ref.thread_id, link.ref.location, place + more)
+
+
+# Who inherits from whom
+
+
+def _unpinned(access: Access, links: list[Link], pinned: set[str], *, fix: bool) -> Iterator[Finding]:
+    """Children whose inherited bytes only the parent itself holds.
+
+    Those that Codex made were pinned when their lineage was read above; the others lost their pin.
+    """
+    backend = access.backend
+    for link in links:
+        child = link.ref.rollout_id
+        if link.base is None or link.ephemeral or child in pinned:
+            continue
+        fixed = any(pin.child == child for pin in backend.pins_of(link.base))
+        if not fixed and backend.find(link.base) is None:
+            continue  # a broken lineage, or bytes that only another child's pin holds: nothing can be linked
+        if not fixed and fix:
+            fixed = _done(access, functools.partial(_pin, access), link)
+        yield Finding(
+            "unpinned-base",
+            "info",
+            link.ref.thread_id,
+            link.ref.location,
+            f"the thread inherits from rollout {link.base}, and nothing but that rollout itself holds the bytes: what "
+            "another program does to it reaches the thread",
+            fixable=True,
+            fixed=fixed,
+        )
+
+
+def _pin(access: Access, link: Link) -> bool:
+    """Pin a child's base, when it still is what was inherited."""
+    assert link.base is not None
+    ref = access.backend.find(link.base)
+    if ref is None:
+        return False
+    source = access.backend.open(link.ref, Cost())
+    with contextlib.closing(source), Lineage(access, source, link.ref.thread_id, source.cost) as lineage:
+        base = lineage.segment(link.base)
+        if base is None or base.source.path is None or not base.source.path.endswith(ref.location):
+            return False
+        return access.backend.pin(link.ref.rollout_id, ref, base.end, boundary_digest(base.source, base.end))
+
+
+def _unused_pins(access: Access, inheritance: Inheritance, *, fix: bool) -> Iterator[Finding]:
+    """Pins whose child is gone."""
+    backend = access.backend
+
+    def let_go(pin: Pin) -> bool:
+        if backend.find(pin.child) is not None:
+            return False
+        backend.unpin(pin)
+        return True
+
+    for pin in list(backend.pins()):
+        if pin.child in inheritance.links or backend.find(pin.child) is not None:
+            continue
+        held = backend.pinned_size(pin)
+        yield Finding(
+            "unused-pin",
+            "info",
+            None,
+            pin.location,
+            f"it holds {held[1] if held is not None else 0:,} bytes of rollout {pin.base} for rollout {pin.child}, "
+            "which is gone",
+            fixable=True,
+            fixed=fix and _done(access, let_go, pin),
+        )
+
+
+# What threadkeep remembers
+
+
+def _marks_of_nothing(access: Access, inheritance: Inheritance, *, fix: bool) -> Iterator[Finding]:
+    backend = access.backend
+
+    def forget(thread_id: str) -> bool:
+        if backend.rollouts_of(thread_id):
+            return False
+        backend.set_marks(thread_id, Marks())
+        return True
+
+    for thread_id, marks in sorted(backend.marked().items()):
+        if marks == Marks() or thread_id in inheritance.threads or backend.rollouts_of(thread_id):
+            continue
+        yield Finding(
+            "unused-marks",
+            "info",
+            thread_id,
+            None,
+            "threadkeep remembers a name or a state of the thread, and the thread is gone",
+            fixable=True,
+            fixed=fix and _done(access, forget, thread_id),
+        )
+
+
+def _deleted(access: Access, inheritance: Inheritance, *, fix: bool) -> Iterator[Finding]:
+    """Deleted threads that stayed for others, when the others are gone."""
+    for thread_id, marks in sorted(access.backend.marked().items()):
+        if not marks.hidden or thread_id not in inheritance.threads:
+            continue
+        try:
+            planned = plan_delete(access, thread_id, cascade=False, reclaim=False).threads[0]
+        except ThreadNotFound:
+            continue  # removed together with one before
+        if False:
+            continue
+        fixed = False
+        if fix:
+            try:
+                delete(access, thread_id, cascade=False, reclaim=False)
+                fixed = True
+            except (Conflict, StorageFailure, ThreadNotFound):
+                fixed = False
+        yield Finding(
+            "unneeded-thread",
+            "info",
+            thread_id,
+            None,
+            f"the thread was deleted and stayed for others that are gone; its {planned.bytes_freed:,} bytes can go",
+            fixable=True,
+            fixed=fixed,
+        )

@@ -1,0 +1,353 @@
+"""``doctor`` finds what is wrong with a home, and ``fix`` mends what can be mended without losing anything."""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+import sqlite3
+import time
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from tests.store.threads import add_turns, all_bytes, context_of, new_thread, turn_ids
+from tests.traps.grounds import compressed
+
+from threadkeep.backends import Marks
+from threadkeep.store import ThreadStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from threadkeep.store._models import Finding
+
+ROLLOUTS: Final = os.path.join(os.path.dirname(__file__), "..", "fixtures", "rollouts")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> str:
+    return str(tmp_path / "home")
+
+
+@pytest.fixture
+def local(home: str) -> Iterator[ThreadStore]:
+    with ThreadStore.open(home, durability="os") as store:
+        yield store
+
+
+def path_of(store: ThreadStore, thread: str) -> str:
+    """Its file, found without making a row of it."""
+    return os.path.join(store.backend.name, store.backend.rollouts_of(thread)[-1].location)
+
+
+def looked(store: ThreadStore, *, fix: bool = False) -> list[Finding]:
+    return list(store.doctor(fix=fix))
+
+
+def one(store: ThreadStore, kind: str, *, fix: bool = False) -> Finding:
+    """The only finding, which is of this kind."""
+    found = looked(store, fix=fix)
+    assert [finding.kind for finding in found] == [kind], found
+    assert found[0].detail
+    assert found[0].fixable or not found[0].fixed
+    return found[0]
+
+
+def mended(store: ThreadStore, kind: str) -> None:
+    """Looking finds it and leaves it, mending mends it, and then there is nothing left to find."""
+    assert not one(store, kind).fixed
+    assert one(store, kind).fixable
+    assert one(store, kind, fix=True).fixed
+    assert looked(store) == []
+
+
+def remove(store: ThreadStore, thread: str) -> None:
+    """Another program removes a thread's file; no row of it is left either."""
+    os.unlink(path_of(store, thread))
+    store.backend.catalog.forget(thread)
+
+
+def drop_pins(store: ThreadStore) -> None:
+    shutil.rmtree(os.path.join(store.backend.name, "threadkeep", "pins"))
+
+
+# --- what is right ---------------------------------------------------------------------------------------------------
+
+
+def test_there_is_nothing_to_say_of_a_home_in_order(store: ThreadStore) -> None:
+    told: list[str] = []
+    parent = new_thread(store, "one", "two")
+    child = store.fork(parent).id
+    add_turns(store, child, "three")
+    assert list(store.doctor(progress=told.append)) == []
+    assert told == sorted([parent, child])
+
+
+def test_mending_a_home_in_order_changes_nothing(store: ThreadStore) -> None:
+    parent = new_thread(store, "one", "two")
+    store.fork(parent)
+    before = all_bytes(store)
+    assert looked(store, fix=True) == []
+    assert all_bytes(store) == before
+
+
+# --- leftovers -------------------------------------------------------------------------------------------------------
+
+
+def test_a_temporary_file_is_removed_when_it_is_an_hour_old_and_not_before(local: ThreadStore) -> None:
+    folder = os.path.dirname(path_of(local, new_thread(local, "one")))
+    aside = os.path.join(folder, ".threadkeep-01990000-0000-7000-8000-000000000009.tmp")
+    with open(aside, "wb") as file:
+        file.write(b"half a rollout")
+    assert looked(local, fix=True) == []
+    an_hour_ago = time.time() - 3_700
+    os.utime(aside, (an_hour_ago, an_hour_ago))
+    mended(local, "temporary-file")
+    assert not os.path.exists(aside)
+
+
+def test_a_lock_that_nobody_holds_is_removed_and_one_that_somebody_holds_is_not(local: ThreadStore, home: str) -> None:
+    killed, written = new_thread(local, "one"), new_thread(local, "two")
+    lock = os.path.join(home, "thread-writer-locks", f"{killed}.lock")
+    with open(lock, "wb"):
+        pass
+    with local.writer(written) as writer:
+        mended(local, "stale-lock")
+        assert not os.path.exists(lock)
+        assert writer.append("event_msg", {"type": "thread_rolled_back", "num_turns": 1}) is not None
+    with local.writer(killed):
+        pass
+
+
+def test_a_compressed_rollout_beside_its_plain_form_goes_when_the_plain_one_holds_all_of_it(local: ThreadStore) -> None:
+    thread = new_thread(local, "one", "two")
+    path = path_of(local, thread)
+    with open(path, "rb") as file:
+        data = file.read()
+    with open(path + ".zst", "wb") as file:
+        file.write(compressed(data))
+    add_turns(local, thread, "three")
+    with local.writer(thread):
+        assert not one(local, "both-forms", fix=True).fixed  # somebody is writing: the next time
+        assert os.path.exists(path + ".zst")
+    mended(local, "both-forms")
+    assert not os.path.exists(path + ".zst")
+    assert len(turn_ids(local, thread)) == 3
+
+
+def test_a_compressed_rollout_that_holds_other_records_stays(local: ThreadStore) -> None:
+    path = path_of(local, new_thread(local, "one"))
+    with open(path, "rb") as file:
+        data = file.read()
+    with open(path + ".zst", "wb") as file:
+        file.write(compressed(data.replace(b"one", b"two")))
+    finding = one(local, "both-forms", fix=True)
+    assert (finding.severity, finding.fixable, finding.fixed) == ("warning", False, False)
+    assert os.path.exists(path + ".zst")
+
+
+def test_rows_of_rollouts_that_are_gone_are_dropped(local: ThreadStore) -> None:
+    thread, other = new_thread(local, "one"), new_thread(local, "two")
+    for known in (thread, other):
+        assert local.read(known, counts=True).preview
+    os.unlink(path_of(local, thread))
+    mended(local, "stale-rows")
+    assert set(local.backend.catalog.rows([thread, other])) == {other}
+
+
+def test_a_thread_that_codex_looks_for_where_it_is_not_is_named_with_its_place(local: ThreadStore, home: str) -> None:
+    thread = new_thread(local, "one")
+    location = local.read(thread).location
+    with sqlite3.connect(os.path.join(home, "state_5.sqlite")) as db:
+        db.execute("CREATE TABLE threads (id TEXT PRIMARY KEY, rollout_path TEXT, archived INTEGER, history_mode TEXT)")
+        path = os.path.join(home, "archived_sessions", os.path.basename(location))
+        db.execute("INSERT INTO threads VALUES (?, ?, 0, 'paginated')", (thread, path))
+    db.close()
+    finding = one(local, "codex-astray", fix=True)
+    assert (finding.thread, finding.path, finding.severity, finding.fixed) == (thread, path, "warning", False)
+    assert location in finding.detail
+
+
+# --- pins ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_pin_of_a_child_that_is_gone_is_let_go_and_that_of_a_living_one_is_kept(local: ThreadStore) -> None:
+    parent = new_thread(local, "one", "two")
+    gone, living = local.fork(parent).id, local.fork(parent).id
+    remove(local, gone)
+    finding = one(local, "unused-pin")
+    assert gone in finding.detail
+    mended(local, "unused-pin")
+    assert [pin.child for pin in local.backend.pins()] == [living]
+
+
+def test_a_child_without_a_pin_is_pinned_again_and_outlives_its_parent(local: ThreadStore) -> None:
+    parent = new_thread(local, "one", "two")
+    child = local.fork(parent).id
+    context = context_of(local, child)
+    drop_pins(local)
+    assert one(local, "unpinned-base").thread == child
+    mended(local, "unpinned-base")
+    os.unlink(path_of(local, parent))
+    assert context_of(local, child) == context
+
+
+def test_children_that_codex_made_are_pinned_when_they_are_seen(home: str) -> None:
+    shutil.copytree(os.path.join(ROLLOUTS, "0.169.0", "fork-compaction-paginated"), home)
+    with ThreadStore.open(home, durability="os") as store:
+        found = looked(store)
+        assert {(finding.kind, finding.fixed) for finding in found} == {("unpinned-base", True)}
+        assert len(found) == len(list(store.backend.pins())) == 2
+        assert looked(store) == []
+
+
+# --- broken lineages -------------------------------------------------------------------------------------------------
+
+
+def rewritten(store: ThreadStore, thread: str, old: bytes, new: bytes) -> None:
+    """Another program rewrites a rollout, and no pin holds what it was."""
+    path = path_of(store, thread)
+    with open(path, "rb") as file:
+        data = file.read()
+    assert old in data
+    with open(path + ".new", "wb") as file:
+        file.write(data.replace(old, new))
+    os.replace(path + ".new", path)
+    drop_pins(store)
+
+
+def test_a_child_is_anchored_again_where_the_turn_that_it_follows_still_stands(local: ThreadStore) -> None:
+    parent = new_thread(local, "one", "two", "three")
+    turns = turn_ids(local, parent)
+    child = local.fork(parent, through=turns[1]).id
+    add_turns(local, child, "four")
+    listed = turn_ids(local, child)
+    rewritten(local, parent, b"one", b"number one")
+    finding = one(local, "broken-lineage")
+    assert (finding.severity, finding.thread, finding.fixable) == ("error", child, True)
+    assert turns[1] in finding.detail
+    found = looked(local, fix=True)
+    assert [(finding.kind, finding.fixed) for finding in found] == [("broken-lineage", True), ("unpinned-base", True)]
+    assert looked(local) == []
+    assert turn_ids(local, child) == listed
+    texts = b"".join(context_of(local, child))
+    assert b"number one" in texts
+    assert b"three" not in texts
+    assert local.verify(child).ok
+
+
+def test_a_child_whose_turn_is_gone_stays_broken_and_nothing_is_made_up(local: ThreadStore) -> None:
+    parent = new_thread(local, "one", "two")
+    turns = turn_ids(local, parent)
+    child = local.fork(parent).id
+    rewritten(local, parent, turns[1].encode(), b"01990000-0000-7000-8000-000000000009")
+    finding = next(finding for finding in looked(local, fix=True) if finding.kind == "broken-lineage")
+    assert (finding.thread, finding.fixable, finding.fixed) == (child, False, False)
+    assert local.backend.anchored(child) is None
+
+
+def test_a_child_that_began_in_the_middle_of_a_turn_is_not_anchored_at_its_end(local: ThreadStore) -> None:
+    parent = new_thread(local, "one")
+    with local.writer(parent) as writer:
+        with writer.turn("two") as turn:
+            turn.say("thinking")
+            child = local.fork(parent).id
+        add = writer.append("event_msg", {"type": "thread_rolled_back", "num_turns": 1})
+        assert add is not None
+    rewritten(local, parent, b"one", b"number one")
+    finding = next(finding for finding in looked(local, fix=True) if finding.kind == "broken-lineage")
+    assert (finding.thread, finding.fixable) == (child, False)
+
+
+# --- threads ---------------------------------------------------------------------------------------------------------
+
+
+def test_damage_is_one_finding_a_kind_with_the_first_place_and_the_number(local: ThreadStore) -> None:
+    thread = new_thread(local, "one")
+    path = path_of(local, thread)
+    size = os.path.getsize(path)
+    with open(path, "ab") as file:
+        file.write(b"garbage\n" * 30 + b"\n")  # the blank line is no loss, and not told
+    finding = one(local, "not-json", fix=True)
+    assert (finding.severity, finding.thread, finding.fixable) == ("error", thread, False)
+    assert f"byte {size}" in finding.detail
+    assert "30 times" in finding.detail
+
+
+def test_a_turn_that_runs_is_no_damage(local: ThreadStore) -> None:
+    thread = new_thread(local, "one")
+    with open(path_of(local, thread), "ab") as file:
+        file.write(b'{"timestamp":"20')
+    with local.writer(thread):
+        assert looked(local) == []
+    assert one(local, "torn-tail").severity == "warning"
+
+
+def test_a_file_under_the_name_of_another_thread_is_named(local: ThreadStore) -> None:
+    thread = new_thread(local, "one")
+    path = path_of(local, thread)
+    other = "01990000-0000-7000-8000-000000000009"
+    os.rename(path, path.replace(thread, other))
+    found = looked(local, fix=True)
+    assert {finding.kind for finding in found} == {"unreadable", "other-thread"}
+    assert {finding.thread for finding in found} == {other}
+    assert all(thread in finding.detail for finding in found)
+
+
+def test_a_rollout_in_two_places_is_ambiguous(local: ThreadStore, home: str) -> None:
+    path = path_of(local, new_thread(local, "one"))
+    os.makedirs(os.path.join(home, "archived_sessions"))
+    shutil.copy(path, os.path.join(home, "archived_sessions"))
+    finding = one(local, "ambiguous", fix=True)
+    assert finding.severity == "error"
+    assert "archived_sessions" in finding.detail
+
+
+def test_a_thread_that_nothing_opens_is_unreadable(local: ThreadStore) -> None:
+    path = path_of(local, new_thread(local, "one"))
+    with open(path, "wb"):
+        pass
+    assert {finding.kind for finding in looked(local)} == {"unreadable", "empty"}
+
+
+# --- what threadkeep remembers ---------------------------------------------------------------------------------------
+
+
+def test_marks_of_a_thread_that_is_gone_are_forgotten(store: ThreadStore) -> None:
+    thread = new_thread(store, "one")
+    store.backend.set_marks(thread, Marks(name="kept"))
+    store.backend.set_marks("01990000-0000-7000-8000-000000000009", Marks(name="gone"))
+    mended(store, "unused-marks")
+    assert store.backend.marks(thread).name == "kept"
+
+
+def test_a_deleted_thread_goes_when_nobody_inherits_from_it_any_more(local: ThreadStore) -> None:
+    parent = new_thread(local, "one", "two")
+    path = path_of(local, parent)
+    child = local.fork(parent).id
+    local.delete(parent)
+    assert looked(local, fix=True) == []  # the child needs it
+    remove(local, child)
+    kinds = [finding.kind for finding in looked(local)]
+    assert kinds == ["unused-pin", "unneeded-thread"]
+    assert os.path.exists(path)
+    assert all(finding.fixed for finding in looked(local, fix=True))
+    assert not os.path.exists(path)
+    assert looked(local) == []
+
+
+def test_mending_a_home_in_disorder_changes_no_rollout_that_is_read(local: ThreadStore, home: str) -> None:
+    parent = new_thread(local, "one", "two")
+    child = local.fork(parent).id
+    gone = local.fork(child).id
+    os.unlink(path_of(local, gone))
+    with open(path_of(local, parent), "ab") as file:
+        file.write(b"garbage\n")
+    with open(os.path.join(home, "thread-writer-locks", f"{parent}.lock"), "wb"):
+        pass
+    before = all_bytes(local)
+    found = looked(local, fix=True)
+    assert {finding.kind for finding in found if finding.fixed} >= {"stale-lock", "unused-pin"}
+    assert all_bytes(local) == before
+    assert glob.glob(os.path.join(home, "**", "*.tmp"), recursive=True) == []
