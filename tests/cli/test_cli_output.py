@@ -128,6 +128,10 @@ def test_json_on_a_terminal_says_the_same_without_steering_it(value: object, ind
     assert not set(text) & set("\u202a\u202e\u2066\u200f\u061c")
 
 
+def test_a_return_between_recorded_members_does_not_move_the_cursor() -> None:
+    assert readable(b'{"a":\r1}', indent=False) == '{"a": 1}'
+
+
 ITEMS: dict[str, tuple[dict[str, Any], str]] = {
     "plan": ({"text": "do it"}, "plan\n  do it"),
     "enteredReviewMode": ({"review": "look"}, "review\n  look"),

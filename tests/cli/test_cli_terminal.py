@@ -34,7 +34,7 @@ main()
 
 
 def environ(home: Home, **more: str) -> Mapping[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "PYTHONUNBUFFERED")}
     return {**kept, "THREADKEEP_HOME": str(home.path), "TERM": "xterm", "COLUMNS": "100", **more}
 
 
@@ -159,9 +159,9 @@ def test_an_interrupt_ends_quietly(home: Home) -> None:
 
 
 def test_a_reader_that_stops_reading_ends_it_quietly(home: Home) -> None:
-    thread = home.thread(*(f"{number} " + "long " * 2_000 for number in range(30)))
+    thread = home.thread("short\n" * 20_000)
     process = subprocess.Popen(
-        [sys.executable, "-m", "threadkeep", "show", thread, "--limit", "30"],
+        [sys.executable, "-m", "threadkeep", "show", thread],
         env=environ(home),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

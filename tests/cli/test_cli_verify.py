@@ -62,6 +62,19 @@ def test_all_tells_each_thread_on_a_line(tmp_path: Path) -> None:
     assert verified.code == (0 if all(answer["ok"] for answer in verified.lines) else 1)
 
 
+def test_all_takes_in_archived_threads_and_one_that_is_bad_decides_the_exit_code(home: Home) -> None:
+    good, bad = home.thread("good"), home.thread("bad")
+    home("archive", good)
+    assert {answer["threadId"] for answer in home("verify", "--all", "--json").lines} == {good, bad}
+    assert home("verify", "--all").code == 0
+    with next(rollout for rollout in home.rollouts() if bad in rollout.name).open("ab") as file:
+        file.write(b"no record\n")
+    # The newest comes first: what is found to be good after it takes nothing back.
+    verified = home("verify", "--all", "--json")
+    assert [answer["ok"] for answer in verified.lines] == [False, True]
+    assert verified.code == 1
+
+
 def test_a_difference_is_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     checks = [Check("context", True, 3), Check("turns", False, 2, "turn \x1b[31m 2 differs")]
     answer = Verification("T", checks, [], None, Cost())

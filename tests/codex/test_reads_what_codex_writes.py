@@ -8,6 +8,7 @@ tells of the same files: turns in every view, order and page size, items, thread
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -254,7 +255,12 @@ def test_a_review_inside_a_thread_is_the_same(
         with lab.server() as server, ThreadStore.open(lab.home) as store:
             home = Home(mode, lab, store, server, threads)
             for thread in threads:
-                for view in VIEWS:
-                    theirs = their_turns(server, thread, view)
-                    ours, theirs = aligned(home, thread, our_turns(store, thread, view), theirs)
-                    assert ours == theirs, thread
+                for view, limit, descending in itertools.product(VIEWS, (1, 2, 100), (True, False)):
+                    theirs = their_turns(server, thread, view, descending=descending)
+                    ours = our_turns(store, thread, view, limit=limit, descending=descending)
+                    ours, theirs = aligned(home, thread, ours, theirs)
+                    assert ours == theirs, (thread, view, limit, descending)
+                if not home.is_legacy(thread):
+                    for limit, descending in itertools.product((1, 3, 100), (True, False)):
+                        items = our_items(store, thread, limit=limit, descending=descending)
+                        assert items == their_items(server, thread, descending=descending), (thread, limit, descending)

@@ -129,6 +129,7 @@ def _boundary(number: int, rollout: Rollout, data: bytes, following: int) -> tup
         "digest": hashlib.sha256(data[max(0, end - 4096) :]).hexdigest()[:32],
         "mode": rollout.mode,
     }
+    base: Json
     if rollout.mode == LEGACY:
         base = {"end_ordinal_exclusive": UNRESOLVABLE_ORDINAL, "end_byte_offset": UNRESOLVABLE_OFFSET}
         return {"thread_id": identity, **base, "threadkeep": own}, 0

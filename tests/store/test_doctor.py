@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from threadkeep.backends import RolloutRef
+    from threadkeep.records import Cost, Source
     from threadkeep.store._models import Finding
 
 ROLLOUTS: Final = os.path.join(os.path.dirname(__file__), "..", "fixtures", "rollouts")
@@ -90,6 +92,47 @@ def test_mending_a_home_in_order_changes_nothing(store: ThreadStore) -> None:
     before = all_bytes(store)
     assert looked(store, fix=True) == []
     assert all_bytes(store) == before
+
+
+def test_in_a_long_chain_of_forks_every_rollout_is_read_a_bounded_number_of_times(
+    local: ThreadStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread = new_thread(local, "one")
+    for number in range(40):
+        thread = local.fork(thread).id
+        add_turns(local, thread, f"turn {number}")
+    opened: list[RolloutRef] = []
+    honest = local.backend.open
+
+    def counted(ref: RolloutRef, cost: Cost) -> Source:
+        opened.append(ref)
+        return honest(ref, cost)
+
+    monkeypatch.setattr(local.backend, "open", counted)
+    assert looked(local) == []
+    assert len(opened) <= 5 * 41
+
+
+def test_a_circle_of_threads_is_named(local: ThreadStore, home: str) -> None:
+    shutil.copytree(os.path.join(ROLLOUTS, "0.169.0", "fork-running-paginated"), home)
+    child, parent = sorted((ref for ref, _ in local.backend.stats()), key=lambda ref: local.read(ref.thread_id).size)
+    path = path_of(local, parent.thread_id)
+    with open(path, "rb") as file:
+        first, rest = file.read().split(b"\n", 1)
+    base = f'"history_base":{{"thread_id":"{child.rollout_id}","end_ordinal_exclusive":1,"end_byte_offset":0}},'
+    with open(path, "wb") as file:
+        file.write(first.replace(b'"history_mode"', base.encode() + b'"history_mode"') + b"\n" + rest)
+    broken = [finding for finding in looked(local, fix=True) if finding.kind == "broken-lineage"]
+    assert {finding.thread for finding in broken} == {child.thread_id, parent.thread_id}
+    assert not any(finding.fixed for finding in broken)
+
+
+def test_a_database_of_codex_that_cannot_be_read_is_named(local: ThreadStore, home: str) -> None:
+    new_thread(local, "one")
+    with open(os.path.join(home, "state_5.sqlite"), "wb") as file:
+        file.write(b"no database, but long enough to be one " * 100)
+    finding = one(local, "unreadable-place", fix=True)
+    assert "state_5.sqlite" in finding.detail
 
 
 # --- leftovers -------------------------------------------------------------------------------------------------------

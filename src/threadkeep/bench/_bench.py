@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import platform
@@ -14,8 +15,7 @@ from threadkeep._version import __version__
 from threadkeep.bench._generate import CheckpointAge, Recipe
 from threadkeep.bench._home import BenchHome, made_home, scratch_copy
 from threadkeep.bench._limit import bare_scan
-from threadkeep.bench._measure import Measured, measured, measured_cold, timed
-from threadkeep.bench._memory import MEANING, peak_of
+from threadkeep.bench._measure import PEAK_MEANING, Measured, measured, measured_cold, timed
 from threadkeep.bench._operations import FULL_REPLAY, OPERATIONS
 from threadkeep.records import LEGACY, PAGINATED
 from threadkeep.store import ThreadStore
@@ -56,7 +56,7 @@ class Machine(msgspec.Struct):
     python: str
     threadkeep: str
     msgspec: str
-    memory: str = MEANING
+    memory: str = PEAK_MEANING
 
 
 class BenchRow(msgspec.Struct):
@@ -170,22 +170,16 @@ def _measure_home(report: Report, home: BenchHome, runs: int, tell: Callable[[st
     rows: list[Measured] = []
     for name, operation in OPERATIONS.items():
         tell(operation.title)
-        if operation.writes:
-            with scratch_copy(home) as path, ThreadStore.open(path) as store:
-                rows.append(measured(name, operation, store, home.thread_id, runs))
-            with scratch_copy(home) as path:
-                rows[-1].peak_bytes = peak_of(path, home.thread_id, name)
-            continue
-        with ThreadStore.open(home.path) as store:
+        with contextlib.ExitStack() as stack:
+            path = stack.enter_context(scratch_copy(home)) if operation.writes else home.path
+            store = stack.enter_context(ThreadStore.open(path))
             rows.append(measured(name, operation, store, home.thread_id, runs))
-        rows[-1].peak_bytes = peak_of(home.path, home.thread_id, name)
         if operation.derived:
             rows.append(measured_cold(name, operation, home.path, home.thread_id, _COLD_RUNS))
     tell("full replay")
     with ThreadStore.open(home.path) as store:
         replays = 1 if home.size > _LARGE else min(runs, _COLD_RUNS)
         rows.append(measured("replay", FULL_REPLAY, store, home.thread_id, replays))
-        rows[-1].peak_bytes = peak_of(home.path, home.thread_id, "replay")
         resumed = store.resume(home.thread_id)
     report.rows += [BenchRow(home.recipe.mode, home.size, home.recipe.age, row) for row in rows]
     checkpoint = resumed.context.checkpoint

@@ -1,4 +1,4 @@
-"""The demonstration: a long thread in each history mode, and what people do with one, beside the same from all of it."""
+"""The demonstration: a long thread in each history mode, what people do with one, and a full replay beside it."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ DEMO_BYTES: Final = 50_000_000
 
 _STEPS: Final = ("resume", "fork", "page")
 _RUNS: Final = 5
+_REPLAYS: Final = 2
+_FORKS: Final = 3
+"""The first fork of a home also makes the folders that forks need."""
 
 
 class DemoStep(msgspec.Struct):
@@ -54,7 +57,7 @@ class DemoThread(msgspec.Struct):
         size: Bytes of its history.
         turns: Turns that it has.
         items: Response items that a resume gives to the model.
-        fork_id: Its fork.
+        fork_id: Its newest fork.
         steps: What was done; the last one is the full replay.
         equal: Whether fast and full gave the same, of the thread and of its fork.
     """
@@ -95,7 +98,7 @@ def demo(
         progress: Told what is being done.
     """
     started = time.monotonic()
-    threads = []
+    threads: list[DemoThread] = []
     for mode in (PAGINATED, LEGACY):
         if progress is not None:
             progress(f"writing a {mode} thread")
@@ -109,11 +112,11 @@ def demo(
 
 
 def _shown(store: ThreadStore, thread: str, mode: str, size: int, turns: int) -> DemoThread:
-    full, replayed = _timed(FULL_REPLAY, store, thread, 1)
+    full, replayed = _timed(FULL_REPLAY, store, thread, _REPLAYS)
     steps = []
     for name in _STEPS:
         operation = OPERATIONS[name]
-        ms, cost = _timed(operation, store, thread, 1 if operation.writes else _RUNS)
+        ms, cost = _timed(operation, store, thread, _FORKS if operation.writes else _RUNS)
         steps.append(_step(operation.title, ms, cost, full))
     steps.append(_step(FULL_REPLAY.title, full, replayed, full))
     fork = next(child for child in store.list().data if child.forked_from_id == thread)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import statistics
 import time
+import tracemalloc
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from threadkeep.bench._operations import Operation
     from threadkeep.records import Cost
 
-__all__ = ["Measured", "forget_catalog", "measured", "measured_cold", "timed"]
+__all__ = ["PEAK_MEANING", "Measured", "forget_catalog", "measured", "measured_cold", "timed"]
+
+PEAK_MEANING: Final = "peak of what Python allocated during one warm run (tracemalloc)"
 
 _CATALOG: Final = "threadkeep/catalog.sqlite"
 
@@ -37,7 +40,7 @@ class Measured(msgspec.Struct):
         records_seen: Records whose first bytes were looked at.
         records_decoded: Records that were decoded.
         full_scans: How many whole rollouts had to be read, by the stated exceptions.
-        peak_bytes: Growth of the peak resident set of a fresh process; None where it was not measured.
+        peak_bytes: The peak of what Python allocated during one more run; None where it was not measured.
     """
 
     operation: str
@@ -68,7 +71,19 @@ def measured(name: str, operation: Operation, store: ThreadStore, thread: str, r
     """An operation on an open store, warm: the median of ``runs`` runs after a first one."""
     costs: list[Cost] = []
     taken = timed(lambda: costs.append(operation.run(store, thread)), runs)
-    return _summary(name, taken, costs[-1], cold=False)
+    summary = _summary(name, taken, costs[-1], cold=False)
+    summary.peak_bytes = _peak_of(lambda: operation.run(store, thread))
+    return summary
+
+
+def _peak_of(run: Callable[[], object]) -> int:
+    """The peak of what Python allocates in one run, in bytes."""
+    tracemalloc.start()
+    try:
+        run()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def measured_cold(name: str, operation: Operation, home: str, thread: str, runs: int) -> Measured:

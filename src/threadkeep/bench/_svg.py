@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 from xml.sax.saxutils import escape
@@ -36,7 +37,6 @@ _LINES: Final = (
     _Line("fork", "fork", "fork"),
     _Line("resume", "resume", "resume"),
     _Line("page", "page of 20 turns", "page"),
-    _Line("read", "metadata", "read"),
 )
 
 _STYLE: Final = """
@@ -45,9 +45,9 @@ _STYLE: Final = """
   .grid { stroke: #d0d7de; stroke-width: 1 }
   .line { fill: none; stroke-width: 2.5; stroke-linejoin: round }
   .replay { stroke: #cf222e } .fork { stroke: #8250df } .resume { stroke: #1a7f37 }
-  .page { stroke: #0969da } .read { stroke: #9a6700 }
+  .page { stroke: #0969da }
   .dot.replay { fill: #cf222e } .dot.fork { fill: #8250df } .dot.resume { fill: #1a7f37 }
-  .dot.page { fill: #0969da } .dot.read { fill: #9a6700 }
+  .dot.page { fill: #0969da }
   @media (prefers-color-scheme: dark) {
     text { fill: #9198a1 } .title { fill: #f0f6fc } .grid { stroke: #30363d }
   }
@@ -89,8 +89,7 @@ def drawn(report: Report, mode: str) -> str:
     across = _scale([x for _, points in lines for x, _ in points], _LEFT, _WIDTH - _RIGHT)
     up = _scale([y for _, points in lines for _, y in points], _HEIGHT - _BOTTOM, _TOP)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" height="{_HEIGHT}" '
-        f'role="img" aria-label="Milliseconds against megabytes of history">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">',
         f"<style>{_STYLE}</style>",
         f'<text class="title" x="{_LEFT}" y="24">Milliseconds against history ({escape(mode)} threads)</text>',
         *_grid(across, up),
@@ -149,7 +148,7 @@ def _apart(heights: Iterable[float]) -> list[float]:
     """Places of labels that do not cover each other, each as near to its line's end as that allows."""
     wanted = list(heights)
     order = sorted(range(len(wanted)), key=wanted.__getitem__)
-    for above, below in zip(order, order[1:], strict=False):
+    for above, below in itertools.pairwise(order):
         wanted[below] = max(wanted[below], wanted[above] + _LABEL_GAP)
     excess = max(0.0, max(wanted) - (_HEIGHT - _BOTTOM))
     return [height - excess for height in wanted]

@@ -14,6 +14,7 @@ import msgspec
 from threadkeep.ids import timestamp_ms
 from threadkeep.records import (
     LEGACY,
+    PAGINATED,
     GitInfo,
     Record,
     SessionMeta,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from threadkeep.lineage import Lineage, Segment
     from threadkeep.replay._totals import Totals, TotalsSource
 
-__all__ = ["Counts", "ThreadFacts", "read_counts", "read_facts", "read_place"]
+__all__ = ["Counts", "ThreadFacts", "forked_facts", "read_counts", "read_facts", "read_place"]
 
 _NEAR: Final = 8 * 1024 * 1024
 """How far from either end a fact is searched for before the totals are asked where it stands."""
@@ -147,14 +148,7 @@ def read_facts(lineage: Lineage, totals: TotalsSource, *, own_only: bool = False
         BrokenLineage: An ancestor is missing or changed.
     """
     tip = lineage.tip
-    facts = ThreadFacts(lineage.thread_id, tip.rollout_id, tip.mode, _created_ms(lineage.thread_id, tip))
-    meta = tip.head.meta
-    if meta is not None:
-        _take_meta(facts, meta, first=True)
-        base = tip.base
-        if base is not None:
-            facts.base = base.thread_id
-            facts.inherited_until = base.threadkeep.end if base.threadkeep is not None else base.end_byte_offset
+    facts = _begun(lineage.thread_id, tip.rollout_id, tip.mode, tip.head.meta)
     if tip.mode == LEGACY:
         for record in _own_updates(tip, totals):
             update = record.view(SessionMeta)
@@ -162,6 +156,32 @@ def read_facts(lineage: Lineage, totals: TotalsSource, *, own_only: bool = False
                 _take_meta(facts, update, first=False)
     _take_newest(facts, lineage, totals, own_only=own_only)
     facts.preview = _preview([tip] if own_only else lineage.oldest_first(), lineage, totals)
+    return facts
+
+
+def forked_facts(thread_id: str, meta: SessionMeta, parent: ThreadFacts) -> ThreadFacts:
+    """What the records of a fork say that has none of its own but those that end a running turn.
+
+    Args:
+        thread_id: The fork.
+        meta: Its first record.
+        parent: What the records of the thread say that it was forked from, up to where the fork begins.
+    """
+    facts = _begun(thread_id, thread_id, PAGINATED, meta)
+    facts.model, facts.effort, facts.usage, facts.preview = parent.model, parent.effort, parent.usage, parent.preview
+    return facts
+
+
+def _begun(thread_id: str, rollout_id: str, mode: str, meta: SessionMeta | None) -> ThreadFacts:
+    """What the first record says."""
+    facts = ThreadFacts(thread_id, rollout_id, mode, _created_ms(thread_id, rollout_id, meta))
+    if meta is None:
+        return facts
+    _take_meta(facts, meta, first=True)
+    base = meta.history_base if mode == PAGINATED else None
+    if base is not None:
+        facts.base = base.thread_id
+        facts.inherited_until = base.threadkeep.end if base.threadkeep is not None else base.end_byte_offset
     return facts
 
 
@@ -183,11 +203,10 @@ def read_place(lineage: Lineage) -> tuple[str, str | None]:
     return facts.cwd or "/", facts.model_provider
 
 
-def _created_ms(thread_id: str, tip: Segment) -> int:
-    """A thread is as old as its id; one whose id carries no time, as its first record says."""
+def _created_ms(thread_id: str, rollout_id: str, meta: SessionMeta | None) -> int:
+    """A thread is as old as its first record says; a reverted one, whose first record is newer, as its id."""
     ms = timestamp_ms(thread_id)
-    meta = tip.head.meta
-    if tip.rollout_id == thread_id and meta is not None:
+    if rollout_id == thread_id and meta is not None:
         stated = parse_utc(meta.timestamp)
         return stated if stated is not None else ms or 0
     return ms or 0

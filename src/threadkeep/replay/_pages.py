@@ -358,21 +358,19 @@ def _with_late(pager: _Pager, reader: TurnReader, low: Position | None) -> list[
     """The items that a reader met down to ``low``, with those of older turns that stand among them."""
     entries = [row for row in reader.rows if low is None or pager.key(row.position) >= pager.key(low)]
     known = {_identity(row) for row in reader.rows}
-    older: dict[str, Sequence[ItemEntry]] = {}
+    turns: set[str] = set()
     for late in reader.pending():
-        if low is not None and pager.key(late.position) < pager.key(low):
+        if late.turn_id in turns or (low is not None and pager.key(late.position) < pager.key(low)):
             continue
-        entry = _late_item(pager, late)
-        if entry is None or _identity(entry) in known:
-            continue
-        known.add(_identity(entry))
-        rows = older.get(late.turn_id)
-        if rows is None:
-            rows = older[late.turn_id] = turn_rows(pager.lineage, late.turn_id, pager.totals)
-        of_item = [row for row in rows if row.item["id"] == entry.item["id"]] or [entry]
-        own = next((row for row in of_item if row.position.rollout == entry.position.rollout), None)
-        if own is not None and (low is None or pager.key(own.position) >= pager.key(low)):
-            entries.append(own)
+        of_turn = turn_rows(pager.lineage, late.turn_id, pager.totals)
+        if of_turn:
+            turns.add(late.turn_id)
+        else:
+            alone = _late_item(pager, late)
+            of_turn = [alone] if alone is not None else []
+        fresh = [row for row in of_turn if _identity(row) not in known]
+        known.update(_identity(row) for row in fresh)
+        entries += [row for row in fresh if low is None or pager.key(row.position) >= pager.key(low)]
     return _ordered(pager, entries)
 
 
@@ -382,7 +380,10 @@ def _identity(entry: ItemEntry) -> tuple[str, str, str]:
 
 
 def _late_item(pager: _Pager, late: LateRecord) -> ItemEntry | None:
+    """The item of a record whose turn is nowhere; legacy rollouts lose such items (0.169.0 observed)."""
     segment = pager.lineage.segment(late.position.rollout)
-    record = record_at(segment, late.position.offset) if segment is not None else None
-    entry = placed(record, segment, "full") if record is not None and segment is not None else None
+    if segment is None or segment.mode == LEGACY:
+        return None
+    record = record_at(segment, late.position.offset)
+    entry = placed(record, segment, "full") if record is not None else None
     return entry.as_item() if entry is not None else None

@@ -57,13 +57,14 @@ def doctor(access: Access, *, fix: bool, progress: Callable[[str], None] | None 
         )
     inheritance = read_inheritance(access)
     pinned = {pin.child for pin in access.backend.pins()}
+    sound: set[str] = set()
     broken: set[str] = set()
     for thread_id, links in sorted(inheritance.threads.items()):
         if links[0].ephemeral:
             continue
         if progress is not None:
             progress(thread_id)
-        for finding in _thread(access, thread_id, links, fix=fix):
+        for finding in _thread(access, thread_id, links, sound, fix=fix):
             if finding.kind == "broken-lineage" and not finding.fixed:
                 broken.add(thread_id)
             yield finding
@@ -86,11 +87,11 @@ def _done(access: Access, mend: Callable[[T], object], of: T) -> bool:
 # Threads
 
 
-def _thread(access: Access, thread_id: str, links: list[Link], *, fix: bool) -> Iterator[Finding]:
+def _thread(access: Access, thread_id: str, links: list[Link], sound: set[str], *, fix: bool) -> Iterator[Finding]:
     unreadable = False
     try:
         located = access.locate(thread_id, hidden=True)
-        for finding in _lineage(access, located, fix=fix):
+        for finding in _lineage(access, located, sound, fix=fix):
             unreadable = unreadable or finding.kind == "unreadable"
             yield finding
     except AmbiguousRollout as error:
@@ -101,13 +102,16 @@ def _thread(access: Access, thread_id: str, links: list[Link], *, fix: bool) -> 
         yield from _damage(access, link, unreadable=unreadable)
 
 
-def _lineage(access: Access, located: Located, *, fix: bool) -> Iterator[Finding]:
-    """Whether the thread can be read back to its root."""
+def _lineage(access: Access, located: Located, sound: set[str], *, fix: bool) -> Iterator[Finding]:
+    """Whether the thread can be read back to its root, or to a rollout of which that is known (which is then added)."""
     thread_id = located.thread_id
     try:
         with access.open(located, Cost()) as lineage:
             try:
-                lineage.oldest_first()
+                for segment in lineage.newest_first():
+                    if segment.rollout_id in sound:
+                        break
+                sound.update(segment.rollout_id for segment in lineage.resolved)
             except BrokenLineage as error:
                 child = lineage.resolved[-1]
                 boundary = anchor_again(access, child)
@@ -250,7 +254,7 @@ def _deleted(access: Access, inheritance: Inheritance, *, fix: bool) -> Iterator
             planned = plan_delete(access, thread_id, cascade=False, reclaim=False).threads[0]
         except ThreadNotFound:
             continue  # removed together with one before
-        if False:
+        if planned.action != "remove":
             continue
         fixed = False
         if fix:

@@ -11,9 +11,10 @@ from threadkeep.backends import RolloutRef
 from threadkeep.errors import InvalidForkPoint, InvalidRequest, TurnNotFound, Unsupported
 from threadkeep.ids import utc
 from threadkeep.lineage import fork_point
-from threadkeep.records import PAGINATED, Cost, encode_record, present
+from threadkeep.records import PAGINATED, Cost, SessionMeta, encode_record, present, record_of
 from threadkeep.records import _build as build
-from threadkeep.replay import find_turn, next_start, read_place
+from threadkeep.replay import find_turn, forked_facts, next_start, read_place
+from threadkeep.store._threads import keep_facts, known_facts
 from threadkeep.store._turns import interrupt_marker
 
 if TYPE_CHECKING:
@@ -87,12 +88,24 @@ def fork(
     with backend.guard(exclusive=False), access.open(source, cost) as lineage:
         rollout, offset, interrupts = place_of(access, lineage, place)
         point = fork_point(lineage, rollout, offset, interrupts=interrupts)
-        lines = _child_lines(target, _child_meta(target, lineage, point, thread_id), point)
+        whole = offset is None and _ends_with(lineage, point)
+        facts = known_facts(access, source, lineage.tip.end) if whole else None
+        where = (facts.cwd or "/", facts.model_provider) if facts is not None else read_place(lineage)
+        lines = _child_lines(target, _child_meta(target, lineage, point, thread_id, where), point)
         if not ephemeral:
             _secure(access, backend, point, thread_id, durability)
         ref = target.create(thread_id, thread_id, lines, durability=durability, kept=False)
         cost.bytes_written += len(lines)
+    meta = record_of(0, lines.partition(b"\n")[0]).view(SessionMeta)
+    if facts is not None and meta is not None:
+        keep_facts(access, target, ref, forked_facts(thread_id, meta, facts))
     return thread_id, ref
+
+
+def _ends_with(lineage: Lineage, point: ForkPoint) -> bool:
+    """Whether a fork at the head inherits all of its source: what is known of the source is true there."""
+    tip = lineage.tip
+    return point.end == tip.end if point.segment is tip else point.segment is not None and tip.end <= tip.start
 
 
 def revert(access: Access, located: Located, before: str, cost: Cost, *, local: bool, durability: Durability) -> None:
@@ -168,8 +181,10 @@ def _child_lines(backend: Backend, meta: dict[str, Any], point: ForkPoint) -> by
     return b"".join(lines)
 
 
-def _child_meta(backend: Backend, lineage: Lineage, point: ForkPoint, thread_id: str) -> dict[str, Any]:
-    cwd, provider = read_place(lineage)
+def _child_meta(
+    backend: Backend, lineage: Lineage, point: ForkPoint, thread_id: str, place: tuple[str, str | None]
+) -> dict[str, Any]:
+    cwd, provider = place
     source = lineage.tip.head.meta.source if lineage.tip.head.meta is not None else None
     # Codex takes its default instructions where a child states none. Other readers inherit them; and a child of a
     # legacy rollout is one that Codex refuses to read.

@@ -289,7 +289,7 @@ class _Numbers:
 
     def following(self, own: int | None) -> int:
         """The ordinal of the next record, which has this one so far."""
-        fits = own is not None and self._last < own < _LARGEST_ORDINAL
+        fits = own is not None and 0 < own < _LARGEST_ORDINAL
         self._last = own if own is not None and fits else self._last + 1
         return self._last
 

@@ -14,11 +14,11 @@ from threadkeep.store._models import Thread
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from threadkeep.backends import RolloutStat
+    from threadkeep.backends import Backend, RolloutRef, RolloutStat
     from threadkeep.records import Cost
     from threadkeep.store._access import Access, Located
 
-__all__ = ["read_thread", "read_threads"]
+__all__ = ["keep_facts", "known_facts", "read_thread", "read_threads"]
 
 
 class _Row(msgspec.Struct):
@@ -44,7 +44,7 @@ def read_threads(access: Access, found: Sequence[tuple[Located, RolloutStat]], c
     fresh: list[tuple[str, str, bytes]] = []
     threads: list[Thread] = []
     for located, stat in found:
-        stamp = f"{stat.size}:{stat.mtime_ns}:{stat.identity}:{located.thread_id}"
+        stamp = _stamp(stat, located.thread_id)
         row = _decoded(kept.get(located.ref.rollout_id), stamp)
         if row is None:
             row = _derive(access, located, cost)
@@ -52,6 +52,26 @@ def read_threads(access: Access, found: Sequence[tuple[Located, RolloutStat]], c
         threads.append(_thread(access, located, stat, row))
     access.backend.catalog.put_rows(fresh)
     return threads
+
+
+def known_facts(access: Access, located: Located, end: int) -> ThreadFacts | None:
+    """What the rollouts of a thread say up to ``end`` of the current one, where its row still tells; else None."""
+    if located.ref.compressed:
+        return None
+    stat = access.backend_of(located.thread_id).stat(located.ref)
+    rollout_id = located.ref.rollout_id
+    row = _decoded(access.backend.catalog.rows([rollout_id]).get(rollout_id), _stamp(stat, located.thread_id))
+    return row.facts if row is not None and row.problem is None and stat.size == end else None
+
+
+def keep_facts(access: Access, backend: Backend, ref: RolloutRef, facts: ThreadFacts) -> None:
+    """Keep what is known of a rollout that was just made."""
+    row = msgspec.msgpack.encode(_Row(facts))
+    access.backend.catalog.put_rows([(ref.rollout_id, _stamp(backend.stat(ref), ref.thread_id), row)])
+
+
+def _stamp(stat: RolloutStat, thread_id: str) -> str:
+    return f"{stat.size}:{stat.mtime_ns}:{stat.identity}:{thread_id}"
 
 
 def _decoded(kept: tuple[str, bytes] | None, stamp: str) -> _Row | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from threadkeep.errors import InvalidRecord, LeaseLost, StorageFailure
+from threadkeep.errors import DurabilityUnknown, InvalidRecord, LeaseLost, StorageFailure
 from threadkeep.ids import utc
 from threadkeep.records import PAGINATED, Cost, encode_record, is_persisted, trimmed_item
 from threadkeep.replay import Position
@@ -154,6 +154,8 @@ class Writer:
         line = self._encoded(record)
         try:
             offset = appender.append(line)
+        except DurabilityUnknown:
+            raise  # the writer is dead: to open the rollout again here would be to go on as if nothing had happened
         except StorageFailure:
             # A fragment may stand, or a whole record that was not acknowledged: the ordinal is read again.
             self._unsure = True

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -191,9 +193,9 @@ def test_the_mac_flushes_the_disk_itself(tmp_path: Path, monkeypatch: pytest.Mon
     """There ``fsync`` stops at the drive's cache, and ``F_FULLFSYNC`` does not."""
     asked: list[object] = []
     monkeypatch.setattr(_files, "_FULLFSYNC", 51)
-    monkeypatch.setattr(_files.sys, "platform", "darwin")
-    monkeypatch.setattr(_files.fcntl, "fcntl", lambda fd, command: asked.append((fd, command)))
-    monkeypatch.setattr(_files.os, "fsync", lambda fd: asked.append("fsync"))
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(fcntl, "fcntl", lambda fd, command: asked.append((fd, command)))
+    monkeypatch.setattr(os, "fsync", lambda fd: asked.append("fsync"))
     Files().fsync(7)
     assert asked == [(7, 51)]
 
@@ -201,7 +203,7 @@ def test_the_mac_flushes_the_disk_itself(tmp_path: Path, monkeypatch: pytest.Mon
 def test_elsewhere_fsync_does(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     monkeypatch.setattr(_files, "_FULLFSYNC", None)
-    monkeypatch.setattr(_files.os, "fsync", asked.append)
+    monkeypatch.setattr(os, "fsync", asked.append)
     Files().fsync(7)
     assert asked == [7]
 

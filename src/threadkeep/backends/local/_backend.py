@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["LocalBackend"]
 
 _PIN_PARTS: Final = 3
+_MOST_FLUSHED: Final = 1_024
 _GUARD_SECONDS: Final = 60.0
 _DAY_MS: Final = 86_400_000
 
@@ -78,6 +79,7 @@ class LocalBackend:
         self._index = NameIndex(self.files, self._folders, self.home)
         self._lock = threading.RLock()
         self._catalog: Catalog | None = None
+        self._flushed: dict[str, tuple[int, int, int, int]] = {}
         self._names_index: Names | None = None
 
     @property
@@ -364,15 +366,25 @@ class LocalBackend:
         return RolloutRef(ref.rollout_id, ref.thread_id, ref.location.removesuffix(".zst"), ref.archived)
 
     def flush(self, ref: RolloutRef) -> None:
-        """Flush a rollout and its folder, whoever wrote it: Codex never does."""
+        """Flush a rollout and its folder, whoever wrote it: Codex never does.
+
+        A file that has not changed since it was flushed here is on the disk already: many forks may have one base.
+        """
         path = self.path_of(ref)
         try:
             fd = self.files.open_plain(path, os.O_RDONLY)
             try:
+                facts = self.files.fstat(fd)
+                state = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns)
+                if self._flushed.get(path) == state:
+                    return
                 self.files.fsync(fd)
             finally:
                 self.files.close(fd)
             self.files.sync_folder(os.path.dirname(path))
+            if len(self._flushed) >= _MOST_FLUSHED:
+                self._flushed.clear()
+            self._flushed[path] = state
         except OSError as error:
             raise StorageFailure(
                 f"cannot flush the rollout: {error.strerror}", rollout=ref.rollout_id, path=path

@@ -41,6 +41,7 @@ _BATCH: Final = 500
 _CONFIG_LIMIT: Final = 1 << 20
 _INDEX_LIMIT: Final = 256 * 1024 * 1024
 
+_INDEX_WAIT_SECONDS: Final = 5.0
 _BUSY_SECONDS: Final = 0.5
 """How long a locked database is waited for, each time it is tried."""
 
@@ -198,7 +199,7 @@ def _select(db: sqlite3.Connection, thread_ids: Sequence[str]) -> dict[str, Code
     found: dict[str, CodexRow] = {}
     for start in range(0, len(thread_ids), _BATCH):
         batch = thread_ids[start : start + _BATCH]
-        query = f"SELECT id, {', '.join(columns)} FROM threads WHERE id IN ({','.join('?' * len(batch))})"  # noqa: S608
+        query = f"SELECT {', '.join(('id', *columns))} FROM threads WHERE id IN ({','.join('?' * len(batch))})"  # noqa: S608
         for row in db.execute(query, batch):
             values: dict[str, Any] = dict(zip(("id", *columns), row, strict=True))
             values["archived"] = bool(values.get("archived"))
@@ -277,7 +278,7 @@ class NameIndex:
         names: dict[str, str] = {}
         decode = msgspec.json.Decoder(_Line).decode
         for line in self._files.read_file(self.path, _INDEX_LIMIT).split(b"\n"):
-            with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+            with contextlib.suppress(msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
                 entry = decode(line)
                 names[entry.id] = entry.thread_name
         return names
@@ -288,7 +289,7 @@ class NameIndex:
         self._folders.make(self._home, durable=True)
         lock = self._files.open(self.path + ".lock", os.O_RDWR | os.O_CREAT)
         try:
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + _INDEX_WAIT_SECONDS
             while not self._files.flock(lock, exclusive=True):
                 if time.monotonic() > deadline:
                     raise OSError(11, "the name index is locked by another process", self.path)

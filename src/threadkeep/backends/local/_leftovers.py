@@ -26,8 +26,6 @@ _MAX_DEPTH: Final = 8
 
 def leftovers(home: LocalBackend) -> Iterator[Leftover]:
     """Everything that was left behind in a home; nothing is changed."""
-    for trouble in home.troubles():
-        yield Leftover("unreadable-place", "error", trouble)
     for folder in _folders(home):
         yield from _temporary(home, folder)
         if folder.split(os.sep, 1)[0] != OWN_FOLDER or folder.startswith(KEPT):
@@ -35,6 +33,8 @@ def leftovers(home: LocalBackend) -> Iterator[Leftover]:
     yield from _locks(home)
     yield from _rows(home)
     yield from _astray(home)
+    for trouble in home.troubles():  # known once everything was looked at
+        yield Leftover("unreadable-place", "error", trouble)
 
 
 def clear(home: LocalBackend, leftover: Leftover) -> bool:

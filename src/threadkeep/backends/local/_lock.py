@@ -208,7 +208,7 @@ class LockFolder:
     def _busy(self, thread_id: str, fd: int) -> ThreadBusy:
         pid = _holder(self._files.fstat(fd))
         since = program = None
-        with contextlib.suppress(msgspec.MsgspecError, OSError):
+        with contextlib.suppress(msgspec.MsgspecError, RecursionError, UnicodeDecodeError, OSError):
             owner = msgspec.json.decode(self._files.pread(fd, 4096, 0), type=_Owner)
             if owner.pid == pid:
                 since, program = owner.since, owner.program

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MarksFile"]
 
+_WAIT_SECONDS: Final = 5.0
 _LIMIT: Final = 256 * 1024 * 1024
 
 
@@ -71,7 +72,7 @@ class MarksFile:
         anchors: dict[str, Boundary] = {}
         decode = msgspec.json.Decoder(_Line).decode
         for raw in self._files.read_file(self.path, _LIMIT).split(b"\n"):
-            with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+            with contextlib.suppress(msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
                 line = decode(raw)
                 if line.thread is not None and line.marks is not None:
                     marks[line.thread] = line.marks
@@ -127,7 +128,7 @@ class MarksFile:
             self._signature = None
 
     def _wait_for(self, fd: int) -> None:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + _WAIT_SECONDS
         while not self._files.flock(fd, exclusive=True):
             if time.monotonic() > deadline:
                 raise OSError(11, "another process holds threadkeep's marks", self.path)

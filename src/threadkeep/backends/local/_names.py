@@ -115,27 +115,18 @@ class Names:
     def _store(self, changed: dict[str, _Scanned], gone: list[str]) -> None:
         def work(db: sqlite3.Connection) -> None:
             with transaction(db):
-                for folder in (*changed, *gone):
+                for folder in gone:
                     db.execute("DELETE FROM names WHERE folder = ?", (folder,))
-                db.executemany("DELETE FROM folders WHERE path = ?", [(folder,) for folder in gone])
+                    db.execute("DELETE FROM folders WHERE path = ?", (folder,))
                 for folder, (changed_ns, scanned, names) in changed.items():
-                    archived = int(_is_archived(folder))
                     db.execute("INSERT OR REPLACE INTO folders VALUES (?, ?, ?)", (folder, changed_ns, scanned))
-                    db.executemany(
-                        "INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, ?, ?, ?)",
-                        [
-                            (
-                                f"{folder}/{file}",
-                                folder,
-                                name.thread_id,
-                                name.rollout_id,
-                                _created_ms(name),
-                                archived,
-                                int(name.compressed),
-                            )
-                            for file, name in names
-                        ],
-                    )
+                    # A day's folder changes with every thread that begins: only what is new in it is written.
+                    known = {row[0]: row for row in db.execute("SELECT * FROM names WHERE folder = ?", (folder,))}
+                    rows = [_row(folder, file, name) for file, name in names]
+                    stale = known.keys() - {row[0] for row in rows}
+                    db.executemany("DELETE FROM names WHERE path = ?", [(path,) for path in stale])
+                    fresh = [row for row in rows if known.get(row[0]) != row]
+                    db.executemany("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, ?, ?, ?)", fresh)
 
         self._catalog.run(work)
 
@@ -338,6 +329,12 @@ def _ref(folder: str, file: str, name: RolloutName) -> RolloutRef:
     return RolloutRef(
         name.rollout_id, name.thread_id, f"{folder}/{file}", archived=_is_archived(folder), compressed=name.compressed
     )
+
+
+def _row(folder: str, file: str, name: RolloutName) -> tuple[str, str, str, str, int, int, int]:
+    """A row of the table of names."""
+    archived, compressed = int(_is_archived(folder)), int(name.compressed)
+    return f"{folder}/{file}", folder, name.thread_id, name.rollout_id, _created_ms(name), archived, compressed
 
 
 def _is_archived(folder: str) -> bool:
