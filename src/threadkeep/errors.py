@@ -30,6 +30,7 @@ and a person can look.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -87,8 +88,11 @@ class ThreadkeepError(Exception):
     def __str__(self) -> str:
         """The message, followed by the place as far as it is known and not already part of the message."""
         message = super().__str__()
-        known = (("thread", self.thread), ("rollout", self.rollout), ("file", self.path), ("byte", self.offset))
-        place = [f"{name} {value}" for name, value in known if value is not None and str(value) not in message]
+        known = (("thread", self.thread), ("rollout", self.rollout), ("file", self.path))
+        place = [f"{name} {value}" for name, value in known if value is not None and value not in message]
+        byte = f"byte {self.offset}"
+        if self.offset is not None and not re.search(rf"\b{byte}\b", message):
+            place.append(byte)
         return f"{message} ({', '.join(place)})" if place else message
 
 

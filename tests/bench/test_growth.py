@@ -61,10 +61,6 @@ def test_a_thread_sixteen_times_as_long_costs_the_same(
 def test_it_costs_the_same_the_first_time(homes: Callable[[str], list[BenchHome]], name: str, mode: str) -> None:
     costs = [cost_of(home, name, warm=False) for home in homes(mode)]
 
-    if name == "fork" and mode == "legacy":
-        # The fork's own row asks for the updates that a legacy rollout may hold anywhere: counted, and told.
-        assert [len(cost.full_scans) for cost in costs] == [0, 0, 0] or all(cost.full_scans for cost in costs)
-        return
     assert [cost.full_scans for cost in costs] == [[], [], []]
     assert spread([cost.bytes_read for cost in costs]) < MOST_BYTES_APART
 

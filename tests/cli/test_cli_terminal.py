@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from typing import TYPE_CHECKING
 
@@ -133,6 +134,26 @@ def test_erase_asks_for_the_text_without_showing_it(home: Home) -> None:
     assert "hunter2" not in home("show", thread).out
 
 
+def test_the_text_is_not_shown_where_errors_go_elsewhere_either(home: Home) -> None:
+    thread = home.thread("the key is hunter2hunter2")
+    terminal = Terminal(
+        ["/bin/sh", "-c", f"exec {sys.executable} -m threadkeep erase {thread} --yes 2>/dev/null"], environ(home)
+    )
+    wait_for_hidden_input(terminal.leader)
+    terminal.type("hunter2hunter2\n")
+    assert terminal.end() == 0
+    assert "hunter2" not in terminal.seen
+    assert "hunter2" not in home("show", thread).out
+
+
+def wait_for_hidden_input(leader: int) -> None:
+    """Wait until what is typed is not shown."""
+    end = time.monotonic() + LIMIT_SECONDS
+    while termios.tcgetattr(leader)[3] & termios.ECHO:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 def test_progress_is_shown_after_a_second_and_taken_away(home: Home) -> None:
     terminal = Terminal([sys.executable, "-c", SLOW, "du"], environ(home), keep_stdout=True)
     assert terminal.end() == 0
@@ -206,7 +227,7 @@ def test_characters_that_the_output_cannot_take_are_escaped(home: Home) -> None:
 
 def test_without_any_output_it_still_works(home: Home) -> None:
     thread = home.thread("hello")
-    command = f"exec {sys.executable} -m threadkeep rename {thread} x >&- 2>&-"
+    command = f"exec {sys.executable} -m threadkeep rename {thread} x <&- >&- 2>&-"
     assert (
         subprocess.run(["/bin/sh", "-c", command], env=environ(home), check=False, timeout=LIMIT_SECONDS).returncode
         == 0

@@ -34,7 +34,7 @@ MIGRATED: Final = LEGACY.parent / "migrated"
 def is_legacy(path: Path) -> bool:
     """Whether the rollout is one that the migration would look at."""
     first = json.loads(path.read_bytes().split(b"\n", 1)[0])
-    return first.get("type") == "session_meta" and first["payload"].get("history_mode", "legacy") == "legacy"
+    return bool(first.get("type") == "session_meta" and first["payload"].get("history_mode", "legacy") == "legacy")
 
 
 def migrated(home: Path, binary: Path, threads: Iterable[str]) -> dict[str, list[JsonObject] | None]:
@@ -63,9 +63,7 @@ def migrated(home: Path, binary: Path, threads: Iterable[str]) -> dict[str, list
 def asked(server: AppServer, method: str, thread: str) -> JsonObject | None:
     """The answer for one thread; None for an error."""
     try:
-        return server.request(
-            method, {"threadId": thread, "itemsView": "full", "limit": 100, "sortDirection": "asc"}
-        )
+        return server.request(method, {"threadId": thread, "itemsView": "full", "limit": 100, "sortDirection": "asc"})
     except RpcError:
         return None
 

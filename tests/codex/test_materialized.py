@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from tests.codex.compare import TOOLS, history_sent, our_turns, their_turns, without_nulls
+from tests.codex.record_legacy import scrubbed
 from tests.codex.scenarios import LEGACY, PAGINATED
+from tests.replay.test_convert import CASES, CRAFTED, converted, neutral, thread_of
+from tests.replay.test_turns_recorded import legacy_file
 
 from threadkeep.errors import ThreadkeepError
 from threadkeep.store import ThreadStore
@@ -214,3 +217,39 @@ def test_forks_of_all_versions_threads_are_resumed(fixture: Path, new_lab: Calla
             )
             ours = our_turns(store, copy, descending=False)
             assert their_turns(server, copy, descending=False) == ours
+
+
+MIGRATED_OTHERWISE: Final = frozenset(
+    {
+        "boundaries: unknown collaboration mode",  # words that 0.169 does not know may be a newer version's
+        "calls: a call with the id of a message",  # ids made up here never meet ids of calls
+        "copies: a sub-agent that was given the history",  # Codex's migration keeps the context of sub-agents alone
+        "copies: a sub-agent with a start ordinal",
+        "lifecycle_items: plans",  # ids of turns without a start are made up otherwise
+    }
+)
+
+
+def test_codex_shows_a_conversion_as_it_shows_its_own_migration(new_lab: Callable[[], Lab]) -> None:
+    lab = new_lab()
+    cases = {
+        name: (thread_of(data), data)
+        for name, turns in CRAFTED.items()
+        if turns is not None and name not in MIGRATED_OTHERWISE
+        for _, data in [legacy_file(CASES[name])]
+    }
+    for thread, data in cases.values():
+        place = lab.home / f"sessions/2026/11/22/rollout-2026-11-22T10-00-00-{thread}.jsonl"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(converted(data))
+    different = []
+    with lab.server() as server:
+        for name, (thread, _) in cases.items():
+            server.request("thread/resume", {"threadId": thread, "excludeTurns": True})
+            page = {"threadId": thread, "itemsView": "full", "limit": 100, "sortDirection": "asc"}
+            shown = scrubbed(server.request("thread/turns/list", page)["data"])
+            if neutral(shown) != neutral(CRAFTED[name]):
+                different.append(name)
+            server.request("thread/unsubscribe", {"threadId": thread})
+    assert different == []
+    assert len(cases) > 130

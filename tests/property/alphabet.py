@@ -52,28 +52,34 @@ CONTEXT: Final[dict[str, Make]] = {
     "assistant": lambda turn, n: assistant(word(n), turn=turn),
     "envelope": lambda turn, _: assistant(_ENVELOPE, turn=turn),
     "system": lambda _, n: message("system", word(n)),
-    "agent message": lambda _, n: item({
-        "type": "agent_message",
-        "author": "/root/a",
-        "recipient": "/root",
-        "content": [{"type": "input_text", "text": word(n)}],
-    }),
+    "agent message": lambda _, n: item(
+        {
+            "type": "agent_message",
+            "author": "/root/a",
+            "recipient": "/root",
+            "content": [{"type": "input_text", "text": word(n)}],
+        }
+    ),
     "agents": lambda _, n: agents_say(word(n), **({"encrypted_content": "E"} if n % 2 else {})),
     "agents from nowhere": lambda _, n: agents_say(word(n), author="nowhere"),
-    "reasoning": lambda _, n: item({
-        "type": "reasoning",
-        "summary": [{"type": "summary_text", "text": word(n)}],
-        "encrypted_content": "E",
-    }),
+    "reasoning": lambda _, n: item(
+        {
+            "type": "reasoning",
+            "summary": [{"type": "summary_text", "text": word(n)}],
+            "encrypted_content": "E",
+        }
+    ),
     "call": lambda _, n: item({"type": "function_call", "name": "f", "arguments": "{}", "call_id": f"c{n % 2}"}),
     "output": lambda _, n: item({"type": "function_call_output", "call_id": f"c{n % 2}", "output": word(n)}),
     "output that is none": lambda _, __: item({"type": "function_call_output", "call_id": "c0", "output": None}),
-    "custom call": lambda _, n: item({
-        "type": "custom_tool_call",
-        "name": "f",
-        "input": word(n),
-        "call_id": f"c{n % 2}",
-    }),
+    "custom call": lambda _, n: item(
+        {
+            "type": "custom_tool_call",
+            "name": "f",
+            "input": word(n),
+            "call_id": f"c{n % 2}",
+        }
+    ),
     "custom output": lambda _, n: item({"type": "custom_tool_call_output", "call_id": f"c{n % 2}", "output": "o"}),
     "with metadata": lambda turn, n: item(user(word(n), turn=turn)["payload"], {"client_authored": True, "q": n}),
     "with wrong metadata": lambda turn, n: item(user(word(n), turn=turn)["payload"], {"client_authored": "yes"}),
@@ -153,7 +159,7 @@ CHECKPOINTS: Final[dict[str, Make]] = {
         **spoken.resume_metadata(),
     ),
     "compacted, with metadata of others": lambda _, n: spoken.compacted(
-        "S", _history(n), replacement_history_metadata=[{}] * (len(_history(n)) + 1), **_windows(n)
+        "S", _history(n), replacement_history_metadata=[{}] * (len(_history(n)) + 1), **(_windows(n) if n % 2 else {})
     ),
     "compacted, with strangers": lambda _, n: spoken.compacted(
         "S", [*_history(n), {"type": "tomorrow"}, {"type": "ghost_snapshot"}], **_windows(n), **spoken.resume_metadata()
@@ -200,17 +206,25 @@ def _phased(number: int) -> Json:
 
 
 PAGINATED_ITEMS: Final[dict[str, Make]] = {
-    "said": lambda turn, n: _completed(turn, n, {
-        "type": "UserMessage",
-        "id": f"u{n % 2}",
-        "content": [{"type": "text", "text": word(n), "text_elements": []}],
-    }),
-    "answered": lambda turn, n: _completed(turn, n, {
-        "type": "AgentMessage",
-        "id": f"a{n % 3}",
-        "content": [{"type": "Text", "text": word(n)}],
-        **_phased(n),
-    }),
+    "said": lambda turn, n: _completed(
+        turn,
+        n,
+        {
+            "type": "UserMessage",
+            "id": f"u{n % 2}",
+            "content": [{"type": "text", "text": word(n), "text_elements": []}],
+        },
+    ),
+    "answered": lambda turn, n: _completed(
+        turn,
+        n,
+        {
+            "type": "AgentMessage",
+            "id": f"a{n % 3}",
+            "content": [{"type": "Text", "text": word(n)}],
+            **_phased(n),
+        },
+    ),
     "planned": lambda turn, n: _completed(turn, n, {"type": "Plan", "id": item_id(n), "text": word(n)}),
     "compaction shown": lambda turn, n: _completed(turn, n, {"type": "ContextCompaction", "id": f"x{n % 2}"}),
     "item of tomorrow": lambda turn, n: _completed(turn, n, {"type": "Tomorrow", "id": item_id(n)}),

@@ -87,25 +87,29 @@ def _names(*tables: dict[str, Make]) -> st.SearchStrategy[str]:
     return st.sampled_from([name for table in tables for name in table])
 
 
-_OPENINGS: Final = st.sampled_from([
-    ("start", "settings of the turn", "user", "said"),
-    ("start", "user", "said"),
-    ("start",),
-    ("start, as it was named", "world", "settings of the turn", "said", "user"),
-    ("settings of the turn", "start", "user", "said"),
-    ("user", "said"),
-    (),
-])
-_ENDINGS: Final = st.sampled_from([
-    ("complete",),
-    ("answered", "assistant", "usage", "complete"),
-    ("complete, as it was named",),
-    ("fail",),
-    ("abort",),
-    ("abort whatever runs",),
-    ("answered",),
-    (),
-])
+_OPENINGS: Final = st.sampled_from(
+    [
+        ("start", "settings of the turn", "user", "said"),
+        ("start", "user", "said"),
+        ("start",),
+        ("start, as it was named", "world", "settings of the turn", "said", "user"),
+        ("settings of the turn", "start", "user", "said"),
+        ("user", "said"),
+        (),
+    ]
+)
+_ENDINGS: Final = st.sampled_from(
+    [
+        ("complete",),
+        ("answered", "assistant", "usage", "complete"),
+        ("complete, as it was named",),
+        ("fail",),
+        ("abort",),
+        ("abort whatever runs",),
+        ("answered",),
+        (),
+    ]
+)
 
 
 def _bodies(mode: str) -> st.SearchStrategy[list[tuple[str, int, int]]]:
@@ -175,7 +179,7 @@ def damages(mode: str, *, ordinals: bool = True, tails: bool = True) -> st.Searc
     kinds = [*_TEXTS, "gone", "meta again", "meta of another"]
     kinds += _ORDINALS if ordinals and mode == PAGINATED else ()
     between = st.builds(Damage, st.sampled_from(kinds), st.integers(0, 30))
-    after = st.builds(Damage, st.sampled_from(_TAILS)) if tails else st.nothing()
+    after = st.builds(Damage, st.sampled_from(_TAILS), st.just(0)) if tails else st.nothing()
     some = st.lists(between, min_size=1, max_size=3)
     ended = st.tuples(some, after).map(lambda both: [*both[0], both[1]])
     return st.one_of(st.just([]), st.just([]), some, *([ended, after.map(lambda tail: [tail])] if tails else []))

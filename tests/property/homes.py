@@ -59,9 +59,7 @@ class Home:
 
     def open(self) -> ThreadStore:
         """The store, opened (again)."""
-        backend = (
-            self._memory if self.folder is None else LocalBackend(self.folder, clock=self.clock, ids=self.ids)
-        )
+        backend = self._memory if self.folder is None else LocalBackend(self.folder, clock=self.clock, ids=self.ids)
         return ThreadStore(backend, durability="os")
 
     def reopen(self) -> None:

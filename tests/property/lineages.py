@@ -49,7 +49,9 @@ def rollout_id(number: int) -> str:
 
 def _meta(number: int, mode: str, ordinal: int | None, **members: Any) -> Json:
     identity = rollout_id(number)
-    record = first_record(identity, history_mode=mode, context_window={"window_id": rollout_id(900 + number)}, **members)
+    record = first_record(
+        identity, history_mode=mode, context_window={"window_id": rollout_id(900 + number)}, **members
+    )
     stamp: Json = {"timestamp": utc(START_MS + number)}
     return {**stamp, **({} if ordinal is None else {"ordinal": ordinal}), **record}
 
@@ -169,9 +171,7 @@ def _rollouts(
 
 
 @st.composite
-def lineages(
-    draw: st.DrawFn, *modes: str, only_orderly: bool = False, ordinals: bool = True
-) -> list[Rollout]:
+def lineages(draw: st.DrawFn, *modes: str, only_orderly: bool = False, ordinals: bool = True) -> list[Rollout]:
     """The rollouts of a lineage, oldest first.
 
     Args:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from tests.property.answers import all_items, all_turns, item_pages, limits, small_bounds, turn_pages, views
 from tests.property.histories import Part, orderly
 from tests.property.lineages import Family, lineages
-from tests.property.pages import all_items, all_turns, item_pages, small_bounds, turn_pages
-from tests.property.test_turns import limits, one_at_a_time, views
+from tests.property.promises import one_at_a_time
 
 from threadkeep.records import LEGACY, PAGINATED
 

@@ -18,7 +18,7 @@ from threadkeep.records import LEGACY, PAGINATED
 if TYPE_CHECKING:
     from threadkeep.store import TurnWriter, Writer
 
-__all__ = ["TestStoreInMemory", "TestStoreInAHome"]
+__all__ = ["TestStoreInAHome", "TestStoreInMemory"]
 
 texts = st.sampled_from(["a", "b", "ab"])
 endings = st.sampled_from(["complete", "complete", "complete", "fail", "interrupt", "crash"])
@@ -121,8 +121,11 @@ class _Store(RuleBasedStateMachine):
             made = source.forked()
         else:
             at = place % len(source.turns)
-            child = self.home.store.fork(thread, **{how: source.turns[at].id})
-            made = source.forked(**{how: at})
+            named = source.turns[at].id
+            if how == "through":
+                child, made = self.home.store.fork(thread, through=named), source.forked(through=at)
+            else:
+                child, made = self.home.store.fork(thread, before=named), source.forked(before=at)
         self.model[child.id] = made
         self.touched |= {child.id, thread}
         return child.id

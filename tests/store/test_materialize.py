@@ -20,6 +20,7 @@ from threadkeep.backends.local import LocalBackend
 from threadkeep.backends.local._files import Files
 from threadkeep.errors import BrokenLineage, InvalidRequest, StorageFailure, ThreadBusy, ThreadkeepError
 from threadkeep.ids import SystemClock
+from threadkeep.records import Boundary
 from threadkeep.replay import _legacy
 from threadkeep.store import ThreadStore, _materialize
 
@@ -230,6 +231,27 @@ def test_a_child_of_a_file_that_is_gone_is_copied_from_its_pin(tmp_path: Path) -
         assert store.to_materialize() == []
 
 
+def test_a_child_that_was_anchored_anew_is_copied(store: ThreadStore) -> None:
+    parent = new_thread(store, "one")
+    child = store.fork(parent).id
+    add_turns(store, child, "two")
+    base = json.loads(next(data for data in all_bytes(store).values() if b"history_base" in data).splitlines()[0])
+    noted = msgspec.convert(base["payload"]["history_base"]["threadkeep"], Boundary)
+    context = context_of(store, child)
+    assert store.to_materialize() == []
+    store.backend.set_anchor(child, noted)
+    assert store.to_materialize() == [child]
+    store.materialize(child)
+    assert context_of(store, child) == context
+    assert store.to_materialize() == []
+
+
+def test_an_ephemeral_fork_is_not_copied(store: ThreadStore) -> None:
+    child = store.fork(new_thread(store, "one", mode=LEGACY), ephemeral=True).id
+    with pytest.raises(InvalidRequest, match="ephemeral"):
+        store.materialize(child)
+
+
 def test_a_thread_that_nobody_can_read_is_no_candidate(tmp_path: Path) -> None:
     with ThreadStore.open(tmp_path) as store:
         parent = new_thread(store, "one")
@@ -429,13 +451,16 @@ def test_every_thread_of_a_real_home_can_be_copied(
 
 
 def shape(turn: Json) -> Json:
-    """A turn without what a legacy history does not say and its conversion takes from the times of records."""
+    """A turn without what a legacy history does not say and its conversion takes from the times of records.
+
+    Nor with beginnings of reviews: those of early versions are shown only once they are converted.
+    """
     made = re.fullmatch(r"rollout-\d+", turn["id"]) is not None
     return {
         **turn,
         "completedAt": None if made else turn["completedAt"],
         "startedAt": None,
-        "items": untimed([turn])[0]["items"],
+        "items": [item for item in untimed([turn])[0]["items"] if item["type"] != "enteredReviewMode"],
     }
 
 

@@ -31,6 +31,12 @@ def home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ground]:
 
 
 @pytest.fixture
+def memory(tmp_path: Path) -> Ground:
+    """A store in memory: for what backends have no part in, tried in every combination."""
+    return Ground("memory", tmp_path / "none")
+
+
+@pytest.fixture
 def store(ground: Ground) -> ThreadStore:
     """The store of the ground."""
     return ground.store

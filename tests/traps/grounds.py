@@ -193,7 +193,7 @@ class Ground:
         if self.memory is not None:
             held = self.memory._rollouts[rollout]
             held.data[:] = data
-            held.mtime_ns += 1
+            held.mtime_ns = max(held.mtime_ns + 1, time.time_ns())
             return
         path = self.path(rollout)
         with path.open("r+b") as file:

@@ -674,7 +674,9 @@ def few_frames() -> Iterator[None]:
         sys.setrecursionlimit(limit)
 
 
-def test_trap_08_a_chain_of_a_thousand_forks_resumes(ground: Ground) -> None:
+@pytest.mark.parametrize("kind", ["own home", "memory"])
+def test_trap_08_a_chain_of_a_thousand_forks_resumes(tmp_path: Path, kind: Any) -> None:
+    ground = Ground(kind, tmp_path / "home")
     newest = a_chain(ground, 1_000)[-1]
     started = time.monotonic()
     with few_frames():

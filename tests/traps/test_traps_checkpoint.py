@@ -74,9 +74,17 @@ def compacted_thread(mode: str, age: Json, *, again: bool = False) -> Rollout:
 @pytest.mark.parametrize("age", AGES)
 @pytest.mark.parametrize("back", [1, 2, 3, 4, 5, 6, 7, 9])
 def test_trap_09_a_rollback_after_at_or_past_the_checkpoint(
-    ground: Ground, mode: str, age: str, again: bool, back: int
+    memory: Ground, mode: str, age: str, again: bool, back: int
 ) -> None:
-    rollout = compacted_thread(mode, AGES[age], again=again)
+    check_rollback(memory, compacted_thread(mode, AGES[age], again=again), back)
+
+
+@pytest.mark.parametrize("back", [1, 3, 5])
+def test_trap_09_a_rollback_in_every_store(ground: Ground, mode: str, back: int) -> None:
+    check_rollback(ground, compacted_thread(mode, {}), back)
+
+
+def check_rollback(ground: Ground, rollout: Rollout, back: int) -> None:
     turns = [line["payload"]["turn_id"] for line in started(rollout)]
     rollout.roll_back(back)
     thread = ground.put(rollout)
@@ -101,15 +109,15 @@ def check_shown(ground: Ground, rollout: Rollout, turns: list[str]) -> None:
 
 
 @pytest.mark.parametrize("marks", [(1, 1), (2, 1), (1, 3), (4, 1), (1, 1, 1)])
-def test_trap_09_rollbacks_that_follow_one_another(ground: Ground, mode: str, marks: tuple[int, ...]) -> None:
+def test_trap_09_rollbacks_that_follow_one_another(memory: Ground, mode: str, marks: tuple[int, ...]) -> None:
     rollout = compacted_thread(mode, {})
     for number, back in enumerate(marks):
         rollout.roll_back(back)
         if number == 0:
             rollout.turn("in between")
-    thread = ground.put(rollout)
-    check_as_the_definition(ground.store, thread, rollout.data)
-    check_fast_is_full(ground.store, thread)
+    thread = memory.put(rollout)
+    check_as_the_definition(memory.store, thread, rollout.data)
+    check_fast_is_full(memory.store, thread)
 
 
 def test_trap_09_codex_cuts_inside_the_replacement_history(ground: Ground) -> None:
@@ -235,7 +243,16 @@ AMBIGUOUS = [
 @pytest.mark.parametrize("odd", AMBIGUOUS)
 @pytest.mark.parametrize("place", ["before the checkpoint", "after it", "last", "rolled back"])
 @pytest.mark.parametrize("age", ["current", "no resume metadata"])
-def test_trap_10_an_ambiguous_turn_boundary(ground: Ground, mode: str, odd: Any, place: str, age: str) -> None:
+def test_trap_10_an_ambiguous_turn_boundary(memory: Ground, mode: str, odd: Any, place: str, age: str) -> None:
+    check_ambiguous(memory, mode, odd, place, age)
+
+
+@pytest.mark.parametrize("odd", AMBIGUOUS)
+def test_trap_10_an_ambiguous_turn_boundary_in_every_store(ground: Ground, mode: str, odd: Any) -> None:
+    check_ambiguous(ground, mode, odd, "last", "current")
+
+
+def check_ambiguous(ground: Ground, mode: str, odd: Any, place: str, age: str) -> None:
     rollout = Rollout(mode=mode)
     rollout.turn("question 1")
     if place == "before the checkpoint":
@@ -406,7 +423,7 @@ def test_trap_13_the_newest_turns_of_a_thread_that_compacted_often_are_on_the_fi
 ) -> None:
     rollout = Rollout(mode=mode)
     expected: list[str] = []
-    for number in range(40):
+    for number in range(25):
         expected += [rollout.turn(f"question {number}{which}") for which in "ab"]
         expected.append(rollout.compact(window=None if "window" in AGES[age] else number + 1, **without_window(age)))
     thread = ground.put(rollout)
@@ -429,7 +446,7 @@ def without_window(age: str) -> Json:
 @pytest.mark.parametrize("between", [0, 3])
 @pytest.mark.parametrize("back", [0, 1])
 def test_trap_14_the_context_of_the_surviving_turn_stands_before_its_compaction(
-    ground: Ground, mode: str, age: str, between: int, back: int
+    memory: Ground, mode: str, age: str, between: int, back: int
 ) -> None:
     rollout = Rollout(mode=mode)
     rollout.turn("question 1", model="gpt-oldest")
@@ -443,11 +460,11 @@ def test_trap_14_the_context_of_the_surviving_turn_stands_before_its_compaction(
     if back:
         rollout.turn("question 3", model="gpt-newest")
         rollout.roll_back(back)
-    thread = ground.put(rollout)
-    check_as_the_definition(ground.store, thread, rollout.data)
-    check_fast_is_full(ground.store, thread)
+    thread = memory.put(rollout)
+    check_as_the_definition(memory.store, thread, rollout.data)
+    check_fast_is_full(memory.store, thread)
     if age in {"no window number", "no replacement history"}:
-        previous = ground.store.resume(thread).context.previous_turn_settings
+        previous = memory.store.resume(thread).context.previous_turn_settings
         assert previous is not None
         assert previous["model"] == "gpt-before"
 

@@ -38,6 +38,8 @@ CREATE INDEX IF NOT EXISTS names_by_creation ON names (created_ms, thread_id);
 
 _BATCH: Final = 500
 
+_BUSY_SECONDS: Final = 5.0
+
 _PREFIXES: Final = 16
 """Of how many prefixes of one rollout totals are kept: its end, and where children branched off last."""
 
@@ -77,7 +79,7 @@ class Catalog:
     def _connect(self, path: str) -> sqlite3.Connection:
         if path != ":memory:":
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             # A power cut may cost the newest rows, which are derived again; it must not damage older ones in silence.

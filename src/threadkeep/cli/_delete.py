@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -86,7 +87,7 @@ def erase(session: Session, thread: str, yes: bool) -> None:
         raise click.UsageError("nobody can be asked: say --yes")
     with session.store() as store:
         thread_id = store.thread_id(thread)
-        text = _secret(session)
+        text = _secret()
         if not yes:
             click.confirm(f"Overwrite it in thread {thread_id} and its relatives?", abort=True, err=True)
         with session.working("erasing"):
@@ -98,15 +99,15 @@ def erase(session: Session, thread: str, yes: bool) -> None:
         session.line(line)
 
 
-def _secret(session: Session) -> str:
-    if session.asks:
+def _secret() -> str:
+    if sys.stdin.isatty():
         text: str = click.prompt("Text to overwrite (not shown)", hide_input=True, err=True)
         return text
     try:
         given = sys.stdin.buffer.read().decode("utf-8")
     except UnicodeDecodeError as error:
         raise click.UsageError("the text on stdin is not UTF-8") from error
-    return given.removesuffix("\r\n").removesuffix("\n") if given.endswith("\n") else given
+    return re.sub(r"\r?\n\Z", "", given)
 
 
 def _erased(done: Erasure) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-__all__ = ["EXIT_CODES", "OutputClosed", "describe", "exit_code", "message", "report"]
+__all__ = ["EXIT_CODES", "OutputClosed", "describe", "exit_code", "message", "report", "stop_writing"]
 
 OK: Final = 0
 PROBLEM: Final = 1
@@ -69,6 +69,8 @@ def message(error: BaseException) -> str:
     if exit_code(error) == UNEXPECTED:
         said = f": {error}" if str(error) else ""
         return clean(f"unexpected {type(error).__name__}{said} (a defect of threadkeep; --debug shows where)")
+    if isinstance(error, OSError) and error.strerror:
+        return clean(error.strerror + (f" (file {error.filename})" if error.filename else ""))
     return clean(str(error) or type(error).__name__)
 
 
@@ -79,23 +81,21 @@ def describe(error: BaseException) -> dict[str, Any]:
     stands beside.
     """
     from threadkeep.cli._json import camel, plain
+    from threadkeep.errors import ThreadkeepError
 
     known = {name: plain(value) for name, value in vars(error).items() if _is_plain(value)}
     place = {
         "thread": known.pop("thread", None),
         "rollout": known.pop("rollout", None),
-        "file": known.pop("path", None),
+        "file": known.pop("path", None) or getattr(error, "filename", None),
         "byte": known.pop("offset", None),
     }
-    said = error.args[0] if place["thread"] or place["rollout"] or place["file"] else None
     told = {
         "type": type(error).__name__,
-        "message": said if isinstance(said, str) else message(error),
+        "message": str(error.args[0]) if isinstance(error, ThreadkeepError) else message(error),
         "exitCode": exit_code(error),
         **place,
     }
-    from threadkeep.errors import ThreadkeepError
-
     return told | {camel(name): value for name, value in known.items()} if isinstance(error, ThreadkeepError) else told
 
 
@@ -107,7 +107,6 @@ def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
     """Tell the user what went wrong, on stderr, and give the exit code."""
     code = exit_code(error)
     if code == CLOSED:
-        _stop_writing()
         return code
     if debug and not isinstance(error, click.ClickException | click.Abort | KeyboardInterrupt):
         import traceback
@@ -128,8 +127,8 @@ def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
     return code
 
 
-def _stop_writing() -> None:
-    """Let what is still buffered go nowhere: Python would complain of it when it ends."""
+def stop_writing() -> None:
+    """Let what is still buffered for stdout go nowhere: Python would complain of it when it ends."""
     try:
         descriptor = sys.stdout.fileno()
     except (OSError, ValueError):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 import click
 
 from threadkeep._version import __version__
-from threadkeep.cli._errors import OutputClosed, report
+from threadkeep.cli._errors import OutputClosed, report, stop_writing
 from threadkeep.cli._session import Session
 
 if TYPE_CHECKING:
@@ -99,17 +99,18 @@ class Face(click.Group):
             raise
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # no traceback ever reaches a user
             if isinstance(error, BrokenPipeError) and not session.opened:
-                error = OutputClosed()  # it was a help text that nobody reads
+                stop_writing()  # it was a help text that nobody reads
+                error = OutputClosed()
             return report(error, as_json=session.json, debug=session.debug)
 
 
 def _prepare_streams() -> None:
     """Nothing that is written may fail for its encoding, or because a stream is not there."""
-    for name in ("stdout", "stderr"):
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
-        elif isinstance(stream, io.TextIOWrapper):
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper) and mode == "w":
             stream.reconfigure(errors="backslashreplace")
 
 

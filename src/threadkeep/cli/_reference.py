@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from threadkeep.bench import _bench, _demo, _measure
 from threadkeep.cli._errors import EXIT_CODES
 from threadkeep.cli._json import camel
 from threadkeep.cli._main import COMMANDS, cli
@@ -85,6 +86,8 @@ _ANSWERS: Final = {
     "verify": "[Verification](#verification), with `ok`; with `--all`, one on each line, or "
     '`{"threadId", "ok": false, "error"}` for a thread that cannot be opened',
     "doctor": "[Finding](#finding), one on each line",
+    "demo": "[Demo](#demo)",
+    "bench": "[Report](#report)",
 }
 
 _OBJECTS: Final[tuple[type[msgspec.Struct], ...]] = (
@@ -108,6 +111,14 @@ _OBJECTS: Final[tuple[type[msgspec.Struct], ...]] = (
     models.Check,
     Damage,
     models.Finding,
+    _demo.Demo,
+    _demo.DemoThread,
+    _demo.DemoStep,
+    _bench.Report,
+    _bench.Machine,
+    _bench.BenchRow,
+    _measure.Measured,
+    _bench.Limit,
 )
 
 _ATTRIBUTE: Final = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
@@ -126,15 +137,14 @@ def _exit_codes() -> str:
 
 
 def _commands() -> Iterator[str]:
-    root = click.Context(cli, info_name="threadkeep", terminal_width=80)
+    root = click.Context(cli, info_name="threadkeep", terminal_width=80, **cli.context_settings)
     yield f"## threadkeep\n\n```text\n{cli.get_help(root)}\n```\n"
     for name in COMMANDS:
         command = cli.get_command(root, name)
         assert command is not None
         context = click.Context(command, info_name=name, parent=root, terminal_width=80)
         yield f"## threadkeep {name}\n\n```text\n{command.get_help(context)}\n```\n"
-        if name in _ANSWERS:
-            yield f"`--json`: {_ANSWERS[name]}.\n"
+        yield f"`--json`: {_ANSWERS[name]}.\n"
 
 
 def _objects() -> Iterator[str]:

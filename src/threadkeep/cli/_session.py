@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from threadkeep.cli._errors import OutputClosed
+from threadkeep.cli._errors import OutputClosed, stop_writing
 from threadkeep.cli._home import find_home
 
 if TYPE_CHECKING:
@@ -140,8 +140,11 @@ class Session:
                 sys.stdout.flush()
                 sys.stdout.buffer.write(data)
                 sys.stdout.buffer.flush()
-            except BrokenPipeError as error:
-                raise OutputClosed from error
+            except OSError as error:
+                stop_writing()
+                if isinstance(error, BrokenPipeError):
+                    raise OutputClosed from error
+                raise OSError(error.errno, f"the answer cannot be written: {error.strerror}") from error
 
 
 def _is_terminal(stream: Any) -> bool:

@@ -12,7 +12,7 @@ import msgspec
 
 from threadkeep.lineage._boundary import UNRESOLVABLE_OFFSET, boundary_digest, next_ordinal
 from threadkeep.lineage._lineage import Segment
-from threadkeep.records import LEGACY, Boundary, HistoryBase, committed_end, lines_backward, records_of
+from threadkeep.records import LEGACY, Boundary, HistoryBase, RolledBack, committed_end, lines_backward, records_of
 
 if TYPE_CHECKING:
     from threadkeep.lineage._lineage import Lineage
@@ -57,9 +57,7 @@ def fork_point(lineage: Lineage, rollout: str, offset: int | None, *, interrupts
     segment = lineage.segment(rollout)
     assert segment is not None, "the place was found in this lineage"
     end = min(segment.end, committed_end(segment.source)) if offset is None else offset
-    running = newest_turn(segment, end) if interrupts else None
-    if running is None and interrupts and end <= segment.start and segment.inherits:
-        running = _running_below(lineage, segment)
+    running = _running(lineage, segment, end) if interrupts else None
     for older in lineage.newest_first():
         if older.depth < segment.depth:
             continue
@@ -70,11 +68,13 @@ def fork_point(lineage: Lineage, rollout: str, offset: int | None, *, interrupts
     return ForkPoint(None, 0, 0, None, running)
 
 
-def _running_below(lineage: Lineage, segment: Segment) -> tuple[str, int | None] | None:
-    """The turn that runs where a rollout without records of its own begins."""
+def _running(lineage: Lineage, segment: Segment, end: int) -> tuple[str, int | None] | None:
+    """The turn that runs at a place: one that began in an ancestor runs until something in the lineage ends it."""
     for older in lineage.newest_first():
-        if older.depth > segment.depth and older.end > older.start:
-            return newest_turn(older, older.end)
+        if older.depth >= segment.depth:
+            found = _newest_lifecycle(older, end if older is segment else older.end)
+            if found is not None:
+                return found.running
     return None
 
 
@@ -92,17 +92,33 @@ class _Turned(msgspec.Struct):
     started_at: int | None = None
 
 
+class _Lifecycle(msgspec.Struct):
+    """What the newest start, end or rollback leaves running: (id, start time) of a turn, or None."""
+
+    running: tuple[str, int | None] | None
+
+
 def newest_turn(segment: Segment, end: int) -> tuple[str, int | None] | None:
     """Id and start of the turn that was started and not ended before ``end``; None where none runs there."""
+    found = _newest_lifecycle(segment, end)
+    return found.running if found is not None else None
+
+
+def _newest_lifecycle(segment: Segment, end: int) -> _Lifecycle | None:
+    """What the records of a segment before ``end`` leave running; None where they start and end nothing."""
     for record in records_of(lines_backward(segment.source, end, segment.start)):
-        if record.kind != "event_msg" or record.subtype not in _STARTS | _ENDS:
+        if record.kind != "event_msg":
+            continue
+        if record.subtype == "thread_rolled_back" and record.view(RolledBack) is not None:
+            return _Lifecycle(None)  # it takes back the turn that ran
+        if record.subtype not in _STARTS | _ENDS:
             continue
         turned = record.view(_Turned)
         if turned is None:
             continue
         if record.subtype in _ENDS or turned.turn_id is None:
-            return None
-        return turned.turn_id, turned.started_at
+            return _Lifecycle(None)
+        return _Lifecycle((turned.turn_id, turned.started_at))
     return None
 
 

@@ -200,7 +200,6 @@ class Lineage:
                 thread=self.thread_id,
                 rollout=base.thread_id,
             )
-        self._seen.add(base.thread_id)
         anchored = self._library.anchored(child.rollout_id)
         trouble: Exception | None = None
         for source in self._library.sources(base.thread_id, self._cost):
@@ -214,6 +213,7 @@ class Lineage:
                 trouble = trouble or error
                 source.close()
                 continue
+            self._seen.add(base.thread_id)
             return Segment(source, head, end, child.depth + 1)
         if trouble is not None:
             raise BrokenLineage(str(trouble), thread=self.thread_id, rollout=base.thread_id) from trouble

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from threadkeep.records import Record
 
-__all__ = ["LegacyBuilder", "is_kept", "opens_nothing", "starts_turn"]
+__all__ = ["LegacyBuilder", "is_kept", "may_matter", "opens_nothing", "starts_turn"]
 
 _ITEM_EVENTS: Final = frozenset(
     {
@@ -83,17 +83,20 @@ _EXTENDED: Final = frozenset(
 _IN_SUMMARY: Final = frozenset({"userMessage", "agentMessage"})
 
 
+def may_matter(kind: str, subtype: str, view: ItemsView) -> bool:
+    """Whether records of a type and payload type can matter to the turns in this view."""
+    if kind == "event_msg":
+        return subtype in _BOUNDARIES or subtype in _ITEM_EVENTS or (view == "full" and subtype in _EXTENDED)
+    if kind == "response_item":
+        return view == "full" or subtype == "message"
+    return kind in {"compacted", "turn_context"}
+
+
 def is_kept(record: Record, view: ItemsView) -> bool:
     """Whether a record can matter to the turns in this view."""
-    if record.kind == "event_msg":
-        return (
-            record.subtype in _BOUNDARIES
-            or record.subtype in _ITEM_EVENTS
-            or (view == "full" and record.subtype in _EXTENDED)
-        )
-    if record.kind == "response_item":
-        return view == "full" or (record.subtype == "message" and b"hook_run_id" in record.line)
-    return record.kind in {"compacted", "turn_context"}
+    if not may_matter(record.kind, record.subtype, view):
+        return False
+    return record.kind != "response_item" or view == "full" or b"hook_run_id" in record.line
 
 
 def starts_turn(record: Record) -> bool:

@@ -51,23 +51,13 @@ if TYPE_CHECKING:
 __all__ = ["ContextMachine"]
 
 _COMPLETES: Final = frozenset({"task_complete", "turn_complete"})
-_EVENTS: Final = _COMPLETES | {
-    "task_started",
-    "turn_started",
-    "turn_aborted",
-    "thread_rolled_back",
-    "user_message",
-    "token_count",
-    "thread_settings_applied",
-}
-_KINDS: Final = frozenset(
-    "compacted turn_context world_state response_item inter_agent_communication session_meta".split()
-)
 _NEVER: Final = "system"
 
 
 class ContextMachine:
     """Computes a `ModelContext` from records fed newest first, over the segments of a lineage.
+
+    Records that `context_needs` says no of need not be fed.
 
     Args:
         bounded: Stop as soon as older records cannot matter. False feeds it everything: the results are the same.
@@ -105,11 +95,6 @@ class ContextMachine:
         self.decoded = 0
 
     # Feeding
-
-    @staticmethod
-    def wants(kind: str, subtype: str) -> bool:
-        """Whether records of this type and payload type can matter: the others need not be fed."""
-        return subtype in _EVENTS if kind == "event_msg" else kind in _KINDS
 
     def enter(self, segment: Segment) -> None:
         """The next older segment begins; the first one is the current rollout."""

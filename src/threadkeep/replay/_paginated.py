@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from threadkeep.lineage import Segment
 
-__all__ = ["Grouping", "Placed", "placed"]
+__all__ = ["Grouping", "Placed", "placed", "speaks_of_turns"]
 
 STARTS: Final = frozenset({"task_started", "turn_started"})
 COMPLETES: Final = frozenset({"task_complete", "turn_complete"})
@@ -75,6 +75,13 @@ def placed(record: Record, segment: Segment, view: ItemsView) -> Placed | None:
     else:
         return None
     return Placed(segment.depth, segment.rollout_id, record, event) if event is not None else None
+
+
+def speaks_of_turns(kind: str, subtype: str, view: ItemsView) -> bool:
+    """Whether records of a type and payload type can be of a turn in this view."""
+    return kind == "event_msg" and (
+        subtype in STARTS or subtype in ENDS or (subtype == "item_completed" and view != "notLoaded")
+    )
 
 
 class Group:

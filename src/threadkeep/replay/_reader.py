@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+import functools
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import msgspec
 
-from threadkeep.records import PAGINATED, Record, lines_backward, lines_forward, record_of, records_of
-from threadkeep.replay._legacy import LegacyBuilder, is_kept, opens_nothing, starts_turn
-from threadkeep.replay._paginated import Grouping, Placed, placed
+from threadkeep.records import (
+    PAGINATED,
+    Record,
+    Sieve,
+    lines_backward,
+    lines_forward,
+    record_of,
+    records_of,
+    sifted,
+)
+from threadkeep.replay._legacy import LegacyBuilder, is_kept, may_matter, opens_nothing, starts_turn
+from threadkeep.replay._paginated import Grouping, Placed, placed, speaks_of_turns
 from threadkeep.replay._turn import ItemEntry, ItemsView, LateRecord, Position, TurnEntry
 
 if TYPE_CHECKING:
@@ -20,6 +30,10 @@ __all__ = ["TurnReader"]
 
 _ASK_AFTER: Final = 1_000
 """Records of a legacy rollout gathered without a turn's start before it is asked where the first one stands."""
+
+_VIEWS: Final[tuple[ItemsView, ...]] = get_args(ItemsView)
+_TURNS: Final = {view: Sieve(functools.partial(speaks_of_turns, view=view)) for view in _VIEWS}
+_LEGACY_TURNS: Final = {view: Sieve(functools.partial(may_matter, view=view)) for view in _VIEWS}
 
 FirstStart = "Callable[[Segment], int | None]"
 
@@ -66,6 +80,7 @@ class TurnReader:
         self._legacy_crossing: list[Record] = []  # of the stretch that is being given
         self._legacy_given: set[str] = set()
         self._from_children: dict[int, Placed] = {}
+        self._going_on: set[int] = set()  # those of the turn that ran where the legacy root ends
         self._legacy_rollout = ""
         self._keep_rows = rows
         self.rows: list[ItemEntry] = []
@@ -144,8 +159,9 @@ class TurnReader:
         meta = segment.head.meta
         copied = meta.subagent_history_start_ordinal if meta is not None else None
         view, feed = self._view, self._grouping.feed
-        for record in records_of(lines_backward(segment.source, high, low)):
-            self._lineage.cost.records_seen += 1
+        cost = self._lineage.cost
+        for record in sifted(lines_backward(segment.source, high, low), _TURNS[view], cost):
+            cost.records_seen += 1
             if record.kind != "event_msg":
                 continue
             if copied is not None and record.ordinal is not None and record.ordinal < copied:
@@ -153,7 +169,7 @@ class TurnReader:
             entry = placed(record, segment, view)
             if entry is None:
                 continue
-            self._lineage.cost.records_decoded += 1
+            cost.records_decoded += 1
             for done in feed(entry):
                 yield self._given(done)
 
@@ -186,6 +202,7 @@ class TurnReader:
         waiting: list[Placed] = []
         if self._grouping.awaits_start:
             waiting = self._grouping.take_unstarted(self._newest_started(segment, low, high))
+        going_on = {id(entry.record) for entry in waiting}
         done = self._grouping.close()
         for records in self._grouping.late.values():
             waiting += records
@@ -193,6 +210,7 @@ class TurnReader:
         waiting.sort(key=lambda entry: (-entry.depth, entry.record.offset))
         self._from_children = {id(entry.record): entry for entry in waiting}
         self._legacy_late += [entry.record for entry in waiting]
+        self._going_on = going_on
         return done
 
     def _newest_started(self, segment: Segment, low: int, high: int) -> str | None:
@@ -207,8 +225,12 @@ class TurnReader:
         return None
 
     def _take_back(self) -> None:
-        """Records of children that belong to no turn of the legacy root: they are of turns that lost their start."""
-        entries = [self._from_children[id(record)] for record in self._legacy_late if id(record) in self._from_children]
+        """Records of children that belong to no turn of the legacy root: they are of turns that lost their start.
+
+        Those of a turn that began in the root are gone with it: it was rolled back there.
+        """
+        children = self._from_children.keys() - self._going_on
+        entries = [self._from_children[id(record)] for record in self._legacy_late if id(record) in children]
         self._legacy_late = []
         self._grouping.preload(entries)
 
@@ -227,8 +249,9 @@ class TurnReader:
         message: int | None = None  # where in it a user message stands that may be a cut
         first_start: int | None = None
         asked = False
-        for record in records_of(lines_backward(segment.source, high, low)):
-            self._lineage.cost.records_seen += 1
+        cost = self._lineage.cost
+        for record in sifted(lines_backward(segment.source, high, low), _LEGACY_TURNS[self._view], cost):
+            cost.records_seen += 1
             if not is_kept(record, self._view):
                 continue
             if opens_nothing(record):

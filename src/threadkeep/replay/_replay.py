@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from threadkeep.records import Sieve, lines_backward, sifted
 from threadkeep.replay._machine import ContextMachine
 from threadkeep.replay._reader import record_at
+from threadkeep.replay._stated import context_needs
 
 if TYPE_CHECKING:
     from threadkeep.lineage import Lineage
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read_context"]
 
-_SIEVE = Sieve(ContextMachine.wants)
+_SIEVE: Final = Sieve(context_needs)
 
 
 def read_context(lineage: Lineage, totals: TotalsSource | None) -> ModelContext:

@@ -22,10 +22,34 @@ if TYPE_CHECKING:
 
 __all__ = [
     "WholeMeta",
+    "context_needs",
     "is_delivery",
     "is_whole",
     "turn_settings",
 ]
+
+
+_EVENTS: Final = frozenset(
+    {
+        "task_complete",
+        "turn_complete",
+        "task_started",
+        "turn_started",
+        "turn_aborted",
+        "thread_rolled_back",
+        "user_message",
+        "token_count",
+        "thread_settings_applied",
+    }
+)
+_KINDS: Final = frozenset(
+    "compacted turn_context world_state response_item inter_agent_communication session_meta".split()
+)
+
+
+def context_needs(kind: str, subtype: str) -> bool:
+    """Whether records of a type and payload type can matter to a context."""
+    return subtype in _EVENTS if kind == "event_msg" else kind in _KINDS
 
 
 class WholeMeta(msgspec.Struct):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from threadkeep.lineage import Segment
     from threadkeep.records import Boundary, HistoryBase, Source
 
-__all__ = ["Access", "Located", "current_of"]
+__all__ = ["Access", "Located", "current_of", "must_be_pointed_at", "newness"]
 
 _KEPT_TOTALS: Final = 64
 """Of how many rollouts a store keeps the totals at hand, besides those in the catalog."""
@@ -245,6 +245,21 @@ class Access:
         return held
 
 
+def newness(ref: RolloutRef) -> tuple[bool, str]:
+    """What sorts a thread's rollouts by age: the one that has the thread's own id was first, whatever that id says."""
+    return ref.rollout_id != ref.thread_id, ref.rollout_id
+
+
+def must_be_pointed_at(backend: Backend, thread_id: str, rollout_id: str) -> bool:
+    """Whether a thread's new rollout must be remembered as the current one, since by its id another is newer.
+
+    So it is after the clock was set back, and where another rollout was remembered before.
+    """
+    if backend.marks(thread_id).current is not None:
+        return True
+    return any(ref.rollout_id > rollout_id for ref in backend.rollouts_of(thread_id) if ref.rollout_id != thread_id)
+
+
 def current_of(thread_id: str, backend: Backend, refs: list[RolloutRef], facts: Facts, marks: Marks) -> RolloutRef:
     """Which of a thread's rollouts is the current one (see `Access.locate`).
 
@@ -263,7 +278,7 @@ def current_of(thread_id: str, backend: Backend, refs: list[RolloutRef], facts: 
     if not open_to_all:
         assert pointed is not None
         return pointed
-    newest = max(open_to_all, key=lambda ref: ref.rollout_id)
+    newest = max(open_to_all, key=newness)
     if pointed is None:
         twins = [ref for ref in open_to_all if ref.rollout_id == newest.rollout_id]
         if len(twins) > 1:
@@ -274,7 +289,7 @@ def current_of(thread_id: str, backend: Backend, refs: list[RolloutRef], facts: 
                 rollout=newest.rollout_id,
             )
         return newest
-    if newest.rollout_id > pointed.rollout_id:
+    if newness(newest) > newness(pointed):
         raise AmbiguousRollout(
             f"Codex's index says that {pointed.location} is the current rollout of thread {thread_id}, "
             f"but {newest.location} is newer; nothing decides between them",

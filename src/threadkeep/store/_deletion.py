@@ -16,6 +16,7 @@ import msgspec
 from threadkeep.backends import Marks
 from threadkeep.errors import ThreadkeepError, ThreadNotFound
 from threadkeep.records import BLOCK_BYTES, Cost
+from threadkeep.store._access import newness
 from threadkeep.store._inheritance import Inheritance, Link, read_inheritance
 from threadkeep.store._models import DeletePlan, PlannedThread
 from threadkeep.store._threads import read_threads
@@ -149,7 +150,7 @@ def _carry_out(access: Access, step: _Step, inheritance: Inheritance, lease: Lea
     for link, end in step.cut:
         _cut(backend, link, end, lease)
     # Newest first: a reverted thread's newer rollouts need the older ones.
-    for link in sorted(step.removed, key=lambda link: link.ref.rollout_id, reverse=True):
+    for link in sorted(step.removed, key=lambda link: newness(link.ref), reverse=True):
         backend.remove(link.ref, lease)
         _unpin(access, link, inheritance)
     if step.planned.action == "remove":

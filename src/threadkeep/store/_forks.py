@@ -14,6 +14,7 @@ from threadkeep.lineage import fork_point
 from threadkeep.records import PAGINATED, Cost, SessionMeta, encode_record, present, record_of
 from threadkeep.records import _build as build
 from threadkeep.replay import find_turn, forked_facts, next_start, read_place
+from threadkeep.store._access import must_be_pointed_at
 from threadkeep.store._threads import keep_facts, known_facts
 from threadkeep.store._turns import interrupt_marker
 
@@ -142,7 +143,7 @@ def revert(access: Access, located: Located, before: str, cost: Cost, *, local: 
             _secure(access, backend, point, rollout_id, durability)
             backend.create(located.thread_id, rollout_id, lines, durability=durability, kept=located.facts.indexed)
             cost.bytes_written += len(lines)
-            if located.facts.indexed:
+            if located.facts.indexed or must_be_pointed_at(backend, located.thread_id, rollout_id):
                 marks = backend.marks(located.thread_id)
                 backend.set_marks(located.thread_id, msgspec.structs.replace(marks, current=rollout_id))
     finally:

@@ -9,6 +9,7 @@ import msgspec
 from threadkeep.backends import RolloutRef
 from threadkeep.errors import CorruptHistory, StorageFailure, ThreadNotFound
 from threadkeep.records import PAGINATED, Cost, read_head
+from threadkeep.store._access import newness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -62,7 +63,7 @@ class Inheritance:
             if link.base is not None:
                 self.heirs.setdefault(link.base, []).append(link)
         for links_of in self.threads.values():
-            links_of.sort(key=lambda link: link.ref.rollout_id)
+            links_of.sort(key=lambda link: newness(link.ref))
 
     def needed(self, thread_id: str, gone: set[str]) -> dict[str, tuple[int, set[str]]]:
         """How much of each of a thread's rollouts others need, as rollout id -> (end, threads that inherit it).

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 from threadkeep.errors import AmbiguousRollout, InvalidCursor, ThreadNotFound
-from threadkeep.store._access import Located, current_of
+from threadkeep.store._access import Located, current_of, newness
 from threadkeep.store._models import Thread, ThreadPage
 from threadkeep.store._threads import read_threads
 
@@ -199,7 +199,7 @@ def _all_located(
             try:
                 ref = current_of(thread_id, access.backend, known, facts[thread_id], marks)
             except AmbiguousRollout:
-                ref = max(known, key=lambda ref: ref.rollout_id)
+                ref = max(known, key=newness)
             except ThreadNotFound:
                 continue
             yield key, Located(thread_id, ref, facts[thread_id], marks), refs

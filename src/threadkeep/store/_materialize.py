@@ -7,8 +7,8 @@ lineage as the bytes that they are; a legacy part is converted (`LegacyConverter
 A thread that Codex has not indexed gets the copy as its newest rollout, which Codex then finds before the older one
 (0.169.0 observed: read, resumed and listed in any order, with and without its index; a list that scans the folders
 shows both, as it does with Codex's own reverts). One that it has indexed keeps the rollout that the index names,
-whatever is put beside it; so the copy becomes a thread of its own, forked from it.
-Nothing that is there already is changed or removed.
+whatever is put beside it; so the copy becomes a thread of its own, forked from it. Nothing that is there already is
+changed or removed.
 """
 
 from __future__ import annotations
@@ -16,37 +16,22 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from threadkeep.errors import InvalidRequest, ThreadkeepError, UnreadableRollout
+from threadkeep.errors import InvalidRequest, ThreadkeepError
 from threadkeep.ids import timestamp_ms, utc
 from threadkeep.lineage import UNRESOLVABLE_OFFSET, Lineage, check_boundary
-from threadkeep.records import (
-    LEGACY,
-    PAGINATED,
-    Cost,
-    encode_record,
-    lines_forward,
-    present,
-    read_head,
-    records_of,
-    renumbered,
-)
-from threadkeep.replay import read_context, read_place
-from threadkeep.replay._convert import LegacyConverter, RollbackPlan
+from threadkeep.records import PAGINATED, Cost, read_head
 from threadkeep.store._access import Located, current_of
-from threadkeep.store._forks import stated_instructions
 from threadkeep.store._models import Materialized
+from threadkeep.store._self_contained import CopiedFrom, copied_from, copied_lines, first_members
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from threadkeep.backends import Backend, Durability, RolloutRef
-    from threadkeep.lineage import Segment
-    from threadkeep.records import Record
-    from threadkeep.replay import ModelContext
     from threadkeep.store._access import Access
 
 __all__ = ["materialize", "to_materialize"]
@@ -62,40 +47,6 @@ _LONGEST_WAIT_MS: Final = 2_000
 _BATCH: Final = 64
 """Threads that others in the home are asked about at once."""
 
-_LARGEST_ORDINAL: Final = 2**63
-"""Ordinals from here on are damage: counting would not get far beyond them."""
-
-_OF_THE_CHILD: Final = frozenset({"history_base", "forked_from_ordinal_exclusive", "subagent_history_start_ordinal"})
-"""What the first record says of the rollout's place in its lineage; a copy has none."""
-
-_OF_AN_AGENT: Final = frozenset(
-    {
-        "attached_thread",
-        "parent_thread_id",
-        "thread_source",
-        "agent_nickname",
-        "agent_role",
-        "agent_type",
-        "agent_path",
-    }
-)
-"""What makes a thread the sub-agent of another; a copy under a new id is a thread by itself."""
-
-
-class _CopiedFrom(msgspec.Struct):
-    """threadkeep's own key in a copy's first record: the rollout that was current then, and its end."""
-
-    rollout: str
-    end: int
-
-
-class _Note(msgspec.Struct):
-    copied_from: _CopiedFrom | None = None
-
-
-class _Noted(msgspec.Struct):
-    threadkeep: _Note | None = None
-
 
 def materialize(
     access: Access,
@@ -108,11 +59,16 @@ def materialize(
     """Write a self-contained rollout of a thread (see `ThreadStore.materialize`).
 
     Raises:
-        InvalidRequest: The thread needs no other rollout as it is.
+        InvalidRequest: The thread needs no other rollout as it is, or lives in memory alone.
         BrokenLineage: An ancestor is missing or changed.
         ThreadBusy: Somebody is writing to it.
     """
     backend = access.backend_of(located.thread_id)
+    if backend is access.scratch:
+        raise InvalidRequest(
+            f"thread {located.thread_id} is ephemeral: it lives in memory, where Codex does not look",
+            thread=located.thread_id,
+        )
     lease = backend.lease(located.thread_id)
     try:
         located = access.locate(located.thread_id)
@@ -167,7 +123,9 @@ def _copy(
     rollout_id = backend.ids.new()
     thread_id = rollout_id if apart else located.thread_id
     written = _Count()
-    lines = _lines(access, lineage, _first(backend, lineage, thread_id), thread_id, utc(backend.clock.now_ms()))
+    lines = copied_lines(
+        access, lineage, first_members(backend, lineage, thread_id), thread_id, utc(backend.clock.now_ms())
+    )
     pieces = _pieces(lines, written, progress)
     ref = backend.create(thread_id, rollout_id, pieces, durability=durability, kept=False)
     if apart and located.name:
@@ -196,9 +154,6 @@ def _is_kept(ref: RolloutRef) -> bool:
     return ref.location.startswith("threadkeep/")
 
 
-# The copy's bytes
-
-
 class _Count:
     bytes = 0
 
@@ -222,100 +177,6 @@ def _pieces(lines: Iterator[bytes], written: _Count, progress: Callable[[int], N
         progress(written.bytes)
 
 
-def _first(backend: Backend, lineage: Lineage, thread_id: str) -> dict[str, Any]:
-    """The first record's payload: the current rollout's, without what it inherits from."""
-    tip = lineage.tip
-    meta, record = tip.head.meta, tip.head.record
-    payload = record.payload if record is not None else None
-    if meta is None or payload is None:
-        raise UnreadableRollout(
-            "the thread's first record is damaged, so a copy cannot carry it on",
-            thread=lineage.thread_id,
-            rollout=tip.rollout_id,
-            path=tip.source.path,
-            offset=0,
-        )
-    members: dict[str, Any] = msgspec.json.decode(payload, type=dict[str, msgspec.Raw])
-    for member in _OF_THE_CHILD:
-        members.pop(member, None)
-    if thread_id != lineage.thread_id:
-        for member in _OF_AN_AGENT:
-            members.pop(member, None)
-        members |= {"session_id": thread_id, "id": thread_id, "forked_from_id": lineage.thread_id}
-        members["timestamp"] = utc(backend.clock.now_ms())
-        if not isinstance(meta.source, str):
-            members["source"] = "vscode"
-    cwd, provider = read_place(lineage)
-    members["history_mode"] = PAGINATED
-    members["cwd"] = meta.cwd or cwd
-    members["model_provider"] = meta.model_provider or provider
-    if not present(meta.base_instructions):
-        members["base_instructions"] = stated_instructions(lineage)
-    root = lineage.oldest_first()[0]
-    if root.mode == PAGINATED and root.head.meta is not None:
-        copied = root.head.meta.subagent_history_start_ordinal
-        if copied is not None:  # what a sub-agent was given of its parent's history is not shown as its own
-            members["subagent_history_start_ordinal"] = copied
-    members["threadkeep"] = _Note(_CopiedFrom(tip.rollout_id, tip.end))
-    return members
-
-
-def _lines(access: Access, lineage: Lineage, first: dict[str, Any], thread_id: str, now: str) -> Iterator[bytes]:
-    yield encode_record("session_meta", first, timestamp=now, ordinal=0)
-    numbers = _Numbers()
-    for segment in lineage.oldest_first():
-        records = records_of(lines_forward(segment.source, segment.start, segment.end))
-        if segment.mode == LEGACY:
-            for line in _converted(access, segment, thread_id):
-                yield renumbered(line.removesuffix(b"\n"), numbers.following(None)) + b"\n"
-        else:
-            yield from (_numbered(record, numbers) for record in records if record.kind != "session_meta")
-        segment.source.rest()
-
-
-def _numbered(record: Record, numbers: _Numbers) -> bytes:
-    """A record's line with an ordinal that fits; a damaged line is kept as it is."""
-    if not record.intact:
-        return record.line + b"\n"
-    ordinal = numbers.following(record.ordinal)
-    return (record.line if ordinal == record.ordinal else renumbered(record.line, ordinal)) + b"\n"
-
-
-class _Numbers:
-    """Ordinals that increase: those that records have as long as they do, else the next ones."""
-
-    def __init__(self) -> None:
-        self._last = 0
-
-    def following(self, own: int | None) -> int:
-        """The ordinal of the next record, which has this one so far."""
-        fits = own is not None and 0 < own < _LARGEST_ORDINAL
-        self._last = own if own is not None and fits else self._last + 1
-        return self._last
-
-
-def _converted(access: Access, segment: Segment, thread_id: str) -> Iterator[bytes]:
-    """A legacy part of the history as lines of a paginated rollout, without ordinals."""
-
-    def records() -> Iterator[Record]:
-        return records_of(lines_forward(segment.source, segment.start, segment.end))
-
-    rollbacks = access.of(segment).rollbacks
-    rolled_back = rollbacks is None or bool(rollbacks)
-    converter = LegacyConverter(thread_id, RollbackPlan(records()) if rolled_back else None)
-    for record in records():
-        yield from converter.feed(record)
-    yield from converter.close(_context_of(access, segment) if rolled_back else None)
-
-
-def _context_of(access: Access, segment: Segment) -> ModelContext:
-    """The model context at the end of a segment that inherits from nothing."""
-    meta = segment.head.meta
-    own = meta.id if meta is not None else segment.rollout_id
-    # Not closed: its only source is the segment's, and is closed with it.
-    return read_context(Lineage(access, segment.source, own, segment.source.cost, end=segment.end), access)
-
-
 # Which threads need a copy
 
 
@@ -327,21 +188,19 @@ def to_materialize(access: Access) -> list[str]:
     has grown since. Reads the first record of every rollout that is a current one, or is inherited from.
     """
     reach = _Reach(access)
-    wanted: list[tuple[str, str, int]] = []
-    copied: set[tuple[str, int]] = set()
+    wanted: list[tuple[str, CopiedFrom]] = []
+    copied: set[CopiedFrom | None] = set()
     for located in _all_located(access):
         try:
             with access.open(located, Cost()) as lineage:
                 tip = lineage.tip
-                note = tip.head.record.view(_Noted) if tip.head.record is not None else None
-                if note is not None and note.threadkeep is not None and note.threadkeep.copied_from is not None:
-                    copied.add((note.threadkeep.copied_from.rollout, note.threadkeep.copied_from.end))
+                copied.add(copied_from(tip.head.record))
                 if not reach.codex_reads(located.ref):
                     lineage.oldest_first()
-                    wanted.append((located.thread_id, tip.rollout_id, tip.end))
+                    wanted.append((located.thread_id, CopiedFrom(tip.rollout_id, tip.end)))
         except ThreadkeepError:
             continue  # nobody can read it: what `doctor` is for
-    return [thread_id for thread_id, rollout, end in wanted if (rollout, end) not in copied]
+    return [thread_id for thread_id, state in wanted if state not in copied]
 
 
 def _all_located(access: Access) -> Iterator[Located]:

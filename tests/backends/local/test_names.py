@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.backends.local.homes import IDS, LINE, CountingFiles, StillClock, opened, put, rollout_id
 
-from threadkeep.backends.local import Files
+from threadkeep.backends.local import Files, _names
 from threadkeep.errors import StorageFailure
 from threadkeep.ids import Uuid7Source
 
@@ -34,9 +34,13 @@ def thread_at(ms: int) -> str:
     return Uuid7Source(StillClock(ms)).new()
 
 
-def age(home: Path) -> None:
-    """Let every folder's last change be long ago, as far as a reader's clock can tell: wait the uncertain time out."""
-    del home
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that was left alone for a moment counts as settled; without this it takes two seconds."""
+    monkeypatch.setattr(_names, "_RACY_NS", 1)
+
+
+def wait_a_moment() -> None:
     time.sleep(0.02)
 
 
@@ -97,9 +101,7 @@ def test_ids_of_every_version_are_found(home: Path, version: int) -> None:
     backend.close()
 
 
-@pytest.mark.parametrize(
-    "folder", ["sessions", "sessions/foo/bar", "sessions/2020/01/01/deeper", "sessions/9999/99/99"]
-)
+@pytest.mark.parametrize("folder", ["sessions", "sessions/foo/bar", "sessions/2020/01/01/deep", "sessions/9999/99/99"])
 def test_a_rollout_in_the_wrong_folder_is_found(home: Path, folder: str) -> None:
     path = put(home, folder=folder)
     backend = opened(home)
@@ -133,13 +135,11 @@ def test_what_another_program_adds_moves_and_removes_is_seen(home: Path) -> None
     backend.close()
 
 
-def test_unchanged_folders_are_not_read_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from threadkeep.backends.local import _names
-
-    monkeypatch.setattr(_names, "_RACY_NS", 1)
+@pytest.mark.usefixtures("patient")
+def test_unchanged_folders_are_not_read_again(home: Path) -> None:
     for ms in DAYS[:20]:
         put(home, thread=thread_at(ms))
-    age(home)
+    wait_a_moment()
     opened_once = opened(home)
     assert len(threads(opened_once)) == 20
     opened_once.close()
@@ -148,7 +148,7 @@ def test_unchanged_folders_are_not_read_again(home: Path, monkeypatch: pytest.Mo
     assert len(threads(backend)) == 20
     assert "scandir" not in files.counts
     fresh = put(home, thread=thread_at(DAYS[5]))
-    age(home)
+    wait_a_moment()
     assert rollout_id(fresh) in threads(backend)
     assert files.counts["scandir"] == 1
     backend.close()
@@ -169,6 +169,7 @@ def test_appending_does_not_hide_and_a_list_by_change_sees_it(home: Path) -> Non
     backend.close()
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_copy_that_keeps_times_does_not_pass_for_what_it_was_copied_over(home: Path) -> None:
     """A restored folder may carry the very time at which it was seen; what it holds counts."""
     path = put(home)
@@ -176,7 +177,7 @@ def test_a_copy_that_keeps_times_does_not_pass_for_what_it_was_copied_over(home:
     facts = path.parent.stat()
     backend = opened(home)
     assert threads(backend) == sorted((rollout_id(path), rollout_id(other)))
-    time.sleep(2.1)  # past the time within which a folder is read again anyway
+    wait_a_moment()
     assert len(threads(backend)) == 2
     other.unlink()
     third = put(home)
@@ -192,6 +193,7 @@ def damage(home: Path, statement: str) -> None:
     db.close()
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize(
     "statement",
     [
@@ -204,7 +206,7 @@ def test_a_wrong_row_hides_no_thread(home: Path, statement: str) -> None:
     """That a thread is not there is believed of the folders alone (trap 20)."""
     path = put(home)
     thread = rollout_id(path)
-    time.sleep(2.1)
+    wait_a_moment()
     first = opened(home)
     assert threads(first) == [thread]
     first.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import threading
 import time
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from threadkeep.backends._catalog import Catalog
 from threadkeep.backends._protocol import Durability, Facts, Lease, Leftover, Marks, Pin, RolloutRef, RolloutStat
 from threadkeep.backends.local._append import FileAppender
+from threadkeep.backends.local._aside import Aside
 from threadkeep.backends.local._codex import CODEX_SIGNS, CodexIndex, CodexRow, NameIndex
 from threadkeep.backends.local._files import Files
 from threadkeep.backends.local._folders import Folders
@@ -29,6 +29,7 @@ from threadkeep.backends.local._leftovers import clear, leftovers
 from threadkeep.backends.local._lock import FileLease, LockFolder
 from threadkeep.backends.local._marks import MarksFile
 from threadkeep.backends.local._names import Names
+from threadkeep.backends.local._pins import PinFolder
 from threadkeep.backends.local._source import FileSource, TailCache, ZstdSource, decode_stream
 from threadkeep.errors import Conflict, StorageFailure, ThreadNotFound
 from threadkeep.ids import Clock, IdSource, SystemClock, Uuid7Source, is_id, timestamp_ms, utc
@@ -40,13 +41,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalBackend"]
 
-_PIN_PARTS: Final = 3
-_MOST_FLUSHED: Final = 1_024
 _GUARD_SECONDS: Final = 60.0
 _DAY_MS: Final = 86_400_000
-
-_NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EXDEV})
-"""What a file system without hard links says."""
 
 
 class LocalBackend:
@@ -70,8 +66,9 @@ class LocalBackend:
         self.ids = ids or Uuid7Source(self.clock)
         self.files = files or Files()
         self._own = os.path.join(self.home, OWN_FOLDER)
-        self._pins = os.path.join(self._own, "pins")
         self._folders = Folders(self.files, self.home)
+        self._aside = Aside(self.files, self.ids)
+        self._pins = PinFolder(self.files, self._folders, self._aside, self.home)
         self._tails = TailCache()
         self._locks = LockFolder(self.files, self.home, self.clock)
         self._marks = MarksFile(self.files, self._folders, self._own)
@@ -79,7 +76,6 @@ class LocalBackend:
         self._index = NameIndex(self.files, self._folders, self.home)
         self._lock = threading.RLock()
         self._catalog: Catalog | None = None
-        self._flushed: dict[str, tuple[int, int, int, int]] = {}
         self._names_index: Names | None = None
 
     @property
@@ -247,7 +243,7 @@ class LocalBackend:
         pieces = [lines] if isinstance(lines, bytes) else lines
         try:
             self._folders.make(os.path.dirname(path), durable=durable)
-            self._write_aside(path, pieces, durable=durable, clobber=False)
+            self._aside.create(path, pieces, durable=durable)
         except OSError as error:
             raise StorageFailure(
                 f"the rollout was not created: {error.strerror}", thread=thread_id, rollout=rollout_id, path=location
@@ -259,69 +255,6 @@ class LocalBackend:
         now = self.clock.now_ms()
         made = timestamp_ms(rollout_id)
         return made if made is not None and made <= now + _DAY_MS else now
-
-    def _write_aside(
-        self,
-        path: str,
-        pieces: Iterable[bytes],
-        *,
-        durable: bool,
-        clobber: bool,
-        times: tuple[int, int] | None = None,
-    ) -> None:
-        """Write a temporary file in the folder of ``path`` and give it that name; nothing is left of a failure."""
-        aside = os.path.join(os.path.dirname(path), f".threadkeep-{self.ids.new()}.tmp")
-        fd = self.files.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        try:
-            try:
-                for piece in pieces:
-                    self.files.write_all(fd, piece)
-                if times is not None:
-                    self.files.utime(aside, times)
-                if durable:
-                    self.files.fsync(fd)
-            finally:
-                self.files.close(fd)
-            if clobber:
-                self.files.rename(aside, path)
-                self._settle_name(path, durable=durable)
-            else:
-                self._name_without_clobber(aside, path, durable=durable)
-        except BaseException:
-            self._drop(aside)
-            raise
-
-    def _name_without_clobber(self, aside: str, path: str, *, durable: bool) -> None:
-        try:
-            self.files.link(aside, path)
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            if self.files.exists(path):  # a file system without links: ids are unique, so nobody else wants the name
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from None
-            self.files.rename(aside, path)
-        else:
-            self._drop(aside)
-        try:
-            self._settle_name(path, durable=durable)
-        except BaseException:
-            self._drop(path)
-            raise
-
-    def _settle_name(self, path: str, *, durable: bool) -> None:
-        if durable:
-            self.files.sync_folder(os.path.dirname(path))
-
-    def _drop(self, path: str) -> None:
-        """Remove a name that nobody needs; one that the system will not let go of is left for `doctor`."""
-        for _ in range(2):
-            try:
-                self.files.unlink(path)
-            except FileNotFoundError:
-                return
-            except OSError:
-                continue
-            return
 
     def appender(self, ref: RolloutRef, lease: Lease, cost: Cost, *, durability: Durability) -> FileAppender:
         """Open a rollout to append to it; a compressed one is unpacked first (``storage.md`` 1.2)."""
@@ -354,7 +287,7 @@ class LocalBackend:
                 if not self.files.exists(plain):
                     times = (facts.st_atime_ns, facts.st_mtime_ns)
                     pieces = decode_stream(self.files, fd, path)
-                    self._write_aside(plain, pieces, durable=True, clobber=False, times=times)
+                    self._aside.create(plain, pieces, durable=True, times=times)
             finally:
                 self.files.close(fd)
             self.files.unlink(path)
@@ -366,25 +299,15 @@ class LocalBackend:
         return RolloutRef(ref.rollout_id, ref.thread_id, ref.location.removesuffix(".zst"), ref.archived)
 
     def flush(self, ref: RolloutRef) -> None:
-        """Flush a rollout and its folder, whoever wrote it: Codex never does.
-
-        A file that has not changed since it was flushed here is on the disk already: many forks may have one base.
-        """
+        """Flush a rollout and its folder, whoever wrote it: Codex never does."""
         path = self.path_of(ref)
         try:
             fd = self.files.open_plain(path, os.O_RDONLY)
             try:
-                facts = self.files.fstat(fd)
-                state = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns)
-                if self._flushed.get(path) == state:
-                    return
                 self.files.fsync(fd)
             finally:
                 self.files.close(fd)
             self.files.sync_folder(os.path.dirname(path))
-            if len(self._flushed) >= _MOST_FLUSHED:
-                self._flushed.clear()
-            self._flushed[path] = state
         except OSError as error:
             raise StorageFailure(
                 f"cannot flush the rollout: {error.strerror}", rollout=ref.rollout_id, path=path
@@ -438,7 +361,7 @@ class LocalBackend:
         plain = RolloutRef(ref.rollout_id, ref.thread_id, ref.location.removesuffix(".zst"), ref.archived)
         path = self.path_of(plain)
         try:
-            self._write_aside(path, pieces, durable=True, clobber=True)
+            self._aside.replace(path, pieces)
             if ref.compressed:
                 self.files.unlink(self.path_of(ref))
                 self.files.sync_folder(os.path.dirname(path))
@@ -518,74 +441,27 @@ class LocalBackend:
 
     def pin(self, child: str, ref: RolloutRef, end: int, digest: str) -> bool:
         """Give the base's file a second name for a child; False where the file system has no links across."""
-        form = ".jsonl.zst" if ref.compressed else ".jsonl"
-        folder = os.path.join(self._pins, ref.rollout_id)
-        try:
-            self._folders.make(folder, durable=True)
-            with contextlib.suppress(FileExistsError):
-                self.files.link(self.path_of(ref), os.path.join(folder, f"{child}.{end}.{digest}{form}"))
-            self.files.sync_folder(folder)
-        except OSError:
-            with contextlib.suppress(OSError):
-                self.files.rmdir(folder)  # only where it is empty
-            return False
-        return True
+        return self._pins.add(child, ref, end, digest)
 
     def pins(self) -> Iterator[Pin]:
         """Every pin."""
-        for name in self._listed(self._pins):
-            yield from self.pins_of(name)
+        return self._pins.all()
 
     def pins_of(self, base: str) -> list[Pin]:
         """The pins that hold bytes of a rollout."""
-        if not is_id(base):  # it comes from a record, and must not lead anywhere
-            return []
-        found = (_parse_pin(base, name) for name in self._listed(os.path.join(self._pins, base)))
-        return sorted((pin for pin in found if pin is not None), key=lambda pin: pin.location)
-
-    def _listed(self, folder: str) -> list[str]:
-        try:
-            return [entry.name for entry in self.files.scandir(folder)]
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        except OSError as error:
-            raise StorageFailure(f"cannot list the pins: {error.strerror}", path=folder) from error
+        return self._pins.of(base)
 
     def pinned_size(self, pin: Pin) -> tuple[str, int] | None:
         """Identity and size of a pin's file."""
-        try:
-            facts = self.files.stat(os.path.join(self.home, pin.location))
-        except OSError:
-            return None
-        return f"{facts.st_dev}:{facts.st_ino}", facts.st_size
+        return self._pins.size(pin)
 
     def rewrite_pin(self, pin: Pin, pieces: Iterable[bytes], digest: str) -> Pin:
         """Write new bytes aside, give them the pin's place, and let go of the old ones."""
-        name = f"{pin.child}.{pin.end}.{digest}.jsonl"
-        fresh = Pin(pin.child, pin.base, pin.end, digest, f"{OWN_FOLDER}/pins/{pin.base}/{name}")
-        path = os.path.join(self.home, fresh.location)
-        try:
-            self._write_aside(path, pieces, durable=True, clobber=True)
-        except OSError as error:
-            raise StorageFailure(f"the pin was not replaced: {error.strerror}", rollout=pin.base, path=path) from error
-        if fresh.location != pin.location:
-            self.unpin(pin)
-        return fresh
+        return self._pins.rewrite(pin, pieces, digest)
 
     def unpin(self, pin: Pin) -> None:
         """Remove a pin, and the base's folder with the last one."""
-        path = os.path.join(self.home, pin.location)
-        try:
-            self.files.unlink(path)
-            self.files.sync_folder(os.path.dirname(path))
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise StorageFailure(
-                f"letting go of the pin failed: {error.strerror}", rollout=pin.base, path=path
-            ) from error
-        with contextlib.suppress(OSError):
-            self.files.rmdir(os.path.dirname(path))
+        self._pins.remove(pin)
 
     # Mending
 
@@ -620,16 +496,3 @@ class LocalBackend:
             rollout=ref.rollout_id,
             path=self.path_of(ref),
         )
-
-
-def _parse_pin(base: str, name: str) -> Pin | None:
-    compressed = name.endswith(".jsonl.zst")
-    if not compressed and not name.endswith(".jsonl"):
-        return None
-    parts = name.removesuffix(".zst").removesuffix(".jsonl").split(".")
-    if len(parts) != _PIN_PARTS:
-        return None
-    child, end, digest = parts
-    if not (is_id(child) and end.isdecimal()):
-        return None
-    return Pin(child, base, int(end), digest, f"{OWN_FOLDER}/pins/{base}/{name}", compressed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import time
 from typing import Final
@@ -51,6 +52,7 @@ class RolloutName(msgspec.Struct, frozen=True):
     compressed: bool
 
 
+@functools.lru_cache(maxsize=8192)  # a day's folder is read again after each change
 def parse_name(name: str) -> RolloutName | None:
     """The parts of a rollout's file name; None for a file that is no rollout (``storage.md`` 1.1)."""
     match = _NAME.fullmatch(name)

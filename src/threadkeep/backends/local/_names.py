@@ -107,25 +107,26 @@ class Names:
             blocked = tuple(f"{folder}/" for folder in walk.blocked)
             gone = [folder for folder in known if folder not in seen and not f"{folder}/".startswith(blocked)]
             if changed or gone:
-                self._store(changed, gone)
+                self._store(changed, gone, afresh=everything)
                 known.update((folder, (changed_ns, now)) for folder, (changed_ns, now, _) in changed.items())
                 for folder in gone:
                     del known[folder]
 
-    def _store(self, changed: dict[str, _Scanned], gone: list[str]) -> None:
+    def _store(self, changed: dict[str, _Scanned], gone: list[str], *, afresh: bool) -> None:
+        """Remember what was read; ``afresh``: whatever was remembered of these folders before."""
+
         def work(db: sqlite3.Connection) -> None:
             with transaction(db):
-                for folder in gone:
+                for folder in (*gone, *(changed if afresh else ())):
                     db.execute("DELETE FROM names WHERE folder = ?", (folder,))
                     db.execute("DELETE FROM folders WHERE path = ?", (folder,))
                 for folder, (changed_ns, scanned, names) in changed.items():
                     db.execute("INSERT OR REPLACE INTO folders VALUES (?, ?, ?)", (folder, changed_ns, scanned))
                     # A day's folder changes with every thread that begins: only what is new in it is written.
-                    known = {row[0]: row for row in db.execute("SELECT * FROM names WHERE folder = ?", (folder,))}
-                    rows = [_row(folder, file, name) for file, name in names]
-                    stale = known.keys() - {row[0] for row in rows}
-                    db.executemany("DELETE FROM names WHERE path = ?", [(path,) for path in stale])
-                    fresh = [row for row in rows if known.get(row[0]) != row]
+                    known = {path for (path,) in db.execute("SELECT path FROM names WHERE folder = ?", (folder,))}
+                    found = {f"{folder}/{file}": name for file, name in names}
+                    db.executemany("DELETE FROM names WHERE path = ?", [(path,) for path in known - found.keys()])
+                    fresh = [_row(folder, path, found[path]) for path in found.keys() - known]
                     db.executemany("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, ?, ?, ?)", fresh)
 
         self._catalog.run(work)
@@ -331,10 +332,10 @@ def _ref(folder: str, file: str, name: RolloutName) -> RolloutRef:
     )
 
 
-def _row(folder: str, file: str, name: RolloutName) -> tuple[str, str, str, str, int, int, int]:
-    """A row of the table of names."""
+def _row(folder: str, path: str, name: RolloutName) -> tuple[str, str, str, str, int, int, int]:
+    """A row of the table of names: it follows from the path alone."""
     archived, compressed = int(_is_archived(folder)), int(name.compressed)
-    return f"{folder}/{file}", folder, name.thread_id, name.rollout_id, _created_ms(name), archived, compressed
+    return path, folder, name.thread_id, name.rollout_id, _created_ms(name), archived, compressed
 
 
 def _is_archived(folder: str) -> bool:

@@ -1,4 +1,4 @@
-"""Reading a family's turns and items: whole, and page by page."""
+"""What replay answers, as values: the context, and turns and items, whole and page by page."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import msgspec
+from hypothesis import strategies as st
 
-from threadkeep.lineage import Lineage
 from threadkeep.records import _scan
 from threadkeep.replay import _find, _reader, _totals, find_turn
-from threadkeep.replay._cursor import MOST_CARRIED
 from threadkeep.replay._pages import item_page, turn_page
 from threadkeep.replay._reader import TurnReader
 
@@ -21,17 +20,40 @@ if TYPE_CHECKING:
 
     from tests.property.lineages import Family
 
-    from threadkeep.replay import ItemPage, TurnPage
+    from threadkeep.lineage import Lineage
+    from threadkeep.replay import ItemPage, ModelContext, TurnPage
     from threadkeep.replay._turn import ItemsView
 
 Json = dict[str, Any]
 
-__all__ = ["MOST_CARRIED", "all_items", "all_turns", "item_pages", "small_bounds", "turn_pages", "values"]
+
+views = st.sampled_from(["full", "summary", "notLoaded"])
+limits = st.sampled_from([1, 1, 2, 3, 5])
 
 
 def values(found: Any) -> Any:
     """What was answered, as JSON values."""
     return json.loads(msgspec.json.encode(found))
+
+
+def context_values(found: ModelContext) -> Json:
+    """A model context, the positions left out."""
+
+    def loaded(raw: msgspec.Raw | None) -> Any:
+        return json.loads(bytes(raw)) if raw is not None and len(raw) else None
+
+    window = found.window
+    return {
+        "items": [loaded(item.payload) for item in found.items],
+        "metadata": [loaded(item.metadata) for item in found.items],
+        "window": [window.number, window.first_id, window.previous_id, window.id],
+        "last started": found.last_started_turn,
+        "previous settings": found.previous_turn_settings,
+        "reference": loaded(found.reference_context),
+        "world": found.world_state,
+        "settings": loaded(found.settings),
+        "usage": loaded(found.usage),
+    }
 
 
 @contextmanager
@@ -55,7 +77,7 @@ def all_turns(family: Family, view: ItemsView) -> list[Json]:
     return list(values(found[::-1]))
 
 
-def turn(family: Family, turn_id: str, view: ItemsView) -> Json | None:
+def turn_of(family: Family, turn_id: str, view: ItemsView) -> Json | None:
     """One turn by its id."""
     with family.open() as lineage:
         found = find_turn(lineage, turn_id, family.library, view)
@@ -85,9 +107,7 @@ def turn_pages(
     """Every turn in the order asked for, page by page; ``between`` is called between two pages."""
 
     def page(lineage: Lineage, cursor: str | None) -> TurnPage:
-        return turn_page(
-            lineage, family.library, cursor=cursor, limit=limit, descending=descending, view=view
-        )
+        return turn_page(lineage, family.library, cursor=cursor, limit=limit, descending=descending, view=view)
 
     return [values(entry.turn) for entry in _pages(family, page, between)]
 
@@ -103,9 +123,7 @@ def item_pages(
     """Every item in the order asked for, each with its turn's id, page by page."""
 
     def page(lineage: Lineage, cursor: str | None) -> ItemPage:
-        return item_page(
-            lineage, family.library, cursor=cursor, limit=limit, descending=descending, turn_id=turn_id
-        )
+        return item_page(lineage, family.library, cursor=cursor, limit=limit, descending=descending, turn_id=turn_id)
 
     return [{"turnId": entry.turn_id, "item": values(entry.item)} for entry in _pages(family, page, between)]
 
