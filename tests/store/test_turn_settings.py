@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from tests.store.threads import add_turns, new_thread
 
 if TYPE_CHECKING:
+    import pytest
+
     from threadkeep.store import ThreadStore
 
 FULL = {"type": "disabled"}
@@ -67,3 +69,29 @@ def test_rights_of_a_thread_that_states_the_old_form_alone_are_kept(store: Threa
     assert settings["sandbox_policy"]["type"] == "workspace-write"
     assert settings["approval_policy"] == "on-request"
     assert "permission_profile" not in settings
+
+
+def test_what_was_appended_by_hand_is_taken_over_by_the_next_turn(store: ThreadStore) -> None:
+    thread = new_thread(store, "one")
+    with store.writer(thread) as writer:
+        with writer.turn("two", model="first"):
+            pass
+        writer.append(
+            "turn_context",
+            {"cwd": "/x", "approval_policy": "never", "permission_profile": FULL, "model": "second", "summary": "none"},
+        )
+        with writer.turn("three"):
+            pass
+    assert settings_of(store, thread)["model"] == "second"
+
+
+def test_settings_are_read_once_however_many_turns_follow(store: ThreadStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    thread = new_thread(store, "one")
+    with store.writer(thread) as writer:
+        read: list[object] = []
+        known = writer._settings
+        monkeypatch.setattr(writer, "_settings", lambda: read.append(None) or known())
+        for number in range(5):
+            with writer.turn(f"turn {number}"):
+                pass
+    assert len(read) == 1

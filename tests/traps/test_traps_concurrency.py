@@ -366,11 +366,22 @@ OPERATIONS: dict[str, Callable[[Ground, str, str], Any]] = {
 }
 
 
+class LeapingClock:
+    """Seconds pass between any two looks: nobody waits for a new one to name a file by."""
+
+    def __init__(self) -> None:
+        self.ms = 1_790_000_000_000
+
+    def now_ms(self) -> int:
+        self.ms += 1_500
+        return self.ms
+
+
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_trap_27_whatever_call_fails_nothing_acknowledged_is_lost(tmp_path: Path, operation: str) -> None:
     for number in range(60):
         files = FailingFiles()
-        home = Ground("own home", tmp_path / str(number), files=files, durability="fsync")
+        home = Ground("own home", tmp_path / str(number), files=files, clock=LeapingClock(), durability="fsync")
         thread = home.thread("one", "two", "three")
         child = home.store.fork(thread, before=turns_of(home.store, thread)[0]["id"]).id
         home.add(child, "of the child")

@@ -136,20 +136,21 @@ def read_counts(lineage: Lineage, totals: TotalsSource) -> Counts:
     return counts
 
 
-def read_facts(lineage: Lineage, totals: TotalsSource, *, own_only: bool = False) -> ThreadFacts:
+def read_facts(lineage: Lineage, totals: TotalsSource, *, own_only: bool = False, updates: bool = True) -> ThreadFacts:
     """What the records of a thread say about it.
 
     Args:
         lineage: The thread's lineage.
         totals: Where to find what stands far from both ends.
         own_only: Look at the current rollout alone, for a thread whose ancestors cannot be read.
+        updates: Take in what later ``session_meta`` records of a legacy rollout say, which may stand anywhere in it.
 
     Raises:
         BrokenLineage: An ancestor is missing or changed.
     """
     tip = lineage.tip
     facts = _begun(lineage.thread_id, tip.rollout_id, tip.mode, tip.head.meta)
-    if tip.mode == LEGACY:
+    if tip.mode == LEGACY and updates:
         for record in _own_updates(tip, totals):
             update = record.view(SessionMeta)
             if update is not None:

@@ -15,7 +15,7 @@ from threadkeep.records import PAGINATED, Cost, SessionMeta, encode_record, pres
 from threadkeep.records import _build as build
 from threadkeep.replay import find_turn, forked_facts, next_start, read_place
 from threadkeep.store._access import must_be_pointed_at
-from threadkeep.store._threads import keep_facts, known_facts
+from threadkeep.store._threads import facts_at_end, keep_facts
 from threadkeep.store._turns import interrupt_marker
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def fork(
         rollout, offset, interrupts = place_of(access, lineage, place)
         point = fork_point(lineage, rollout, offset, interrupts=interrupts)
         whole = offset is None and _ends_with(lineage, point)
-        facts = known_facts(access, source, lineage.tip.end) if whole else None
+        facts = facts_at_end(access, source, lineage) if whole else None
         where = (facts.cwd or "/", facts.model_provider) if facts is not None else read_place(lineage)
         lines = _child_lines(target, _child_meta(target, lineage, point, thread_id, where), point)
         if not ephemeral:

@@ -8,6 +8,7 @@ import msgspec
 
 from threadkeep.errors import CorruptHistory, StorageFailure
 from threadkeep.ids import timestamp_ms
+from threadkeep.records import PAGINATED
 from threadkeep.replay import ThreadFacts, read_counts, read_facts
 from threadkeep.store._models import Thread
 
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from threadkeep.backends import Backend, RolloutRef, RolloutStat
+    from threadkeep.lineage import Lineage
     from threadkeep.records import Cost
     from threadkeep.store._access import Access, Located
 
-__all__ = ["keep_facts", "known_facts", "read_thread", "read_threads"]
+__all__ = ["facts_at_end", "keep_facts", "read_thread", "read_threads"]
 
 
 class _Row(msgspec.Struct):
@@ -54,14 +56,25 @@ def read_threads(access: Access, found: Sequence[tuple[Located, RolloutStat]], c
     return threads
 
 
-def known_facts(access: Access, located: Located, end: int) -> ThreadFacts | None:
-    """What the rollouts of a thread say up to ``end`` of the current one, where its row still tells; else None."""
-    if located.ref.compressed:
-        return None
+def facts_at_end(access: Access, located: Located, lineage: Lineage) -> ThreadFacts | None:
+    """What a thread's records say at the end of its lineage, as far as a fork there inherits it.
+
+    From its row where that is still true, else from the records; None where an ancestor cannot be read.
+    """
     stat = access.backend_of(located.thread_id).stat(located.ref)
-    rollout_id = located.ref.rollout_id
-    row = _decoded(access.backend.catalog.rows([rollout_id]).get(rollout_id), _stamp(stat, located.thread_id))
-    return row.facts if row is not None and row.problem is None and stat.size == end else None
+    rollout_id, stamp = located.ref.rollout_id, _stamp(stat, located.thread_id)
+    catalog = access.backend.catalog
+    whole = not located.ref.compressed and stat.size == lineage.tip.end
+    row = _decoded(catalog.rows([rollout_id]).get(rollout_id), stamp) if whole else None
+    if row is not None:
+        return row.facts if row.problem is None else None
+    try:
+        facts = read_facts(lineage, access, updates=False)
+    except CorruptHistory:
+        return None
+    if whole and lineage.mode == PAGINATED:
+        catalog.put_rows([(rollout_id, stamp, msgspec.msgpack.encode(_Row(facts)))])
+    return facts
 
 
 def keep_facts(access: Access, backend: Backend, ref: RolloutRef, facts: ThreadFacts) -> None:

@@ -112,6 +112,7 @@ class TurnWriter:
                 ),
             ]
         )
+        self._writer.remember({**self._settings, "model_provider": self._provider})
         return self
 
     def __exit__(
@@ -225,6 +226,7 @@ class TurnWriter:
                 NewRecord("event_msg", visible),
             ]
         )
+        self._writer.remember({**self._settings, "model_provider": self._provider})
 
     def _applied(self) -> list[NewRecord]:
         """The settings once more, after a checkpoint: a reader that stops there finds them.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from threadkeep.store._turns import TurnWriter
 
 __all__ = ["NewRecord", "Writer"]
+
+_STATING: Final = frozenset({"turn_context", "thread_settings_applied", "compacted"})
+"""Types of records that state settings, or begin a context without those that were stated."""
 
 
 class NewRecord(msgspec.Struct):
@@ -65,6 +68,7 @@ class Writer:
         self._durability: Durability = durability
         self._open_rollout = open_rollout
         self._settings = settings
+        self._known: Mapping[str, Any] | None = None
         self._first = first
         self._lock = threading.Lock()
         self._appender: Appender | None = None
@@ -129,7 +133,13 @@ class Writer:
 
     def settings(self) -> Mapping[str, Any]:
         """What the thread was set to last, as far as a turn takes it over (`TurnWriter`). Read when it is asked for."""
-        return self._settings()
+        if self._known is None:
+            self._known = self._settings()
+        return self._known
+
+    def remember(self, settings: Mapping[str, Any]) -> None:
+        """A turn that was recorded here ran with these settings: nobody else writes, so they need not be read again."""
+        self._known = settings
 
     def now_ms(self) -> int:
         """The time, by the store's clock."""
@@ -170,6 +180,8 @@ class Writer:
         subtype, item_type = _types(payload)
         if not is_persisted(record.kind, subtype, self.mode, item_type=item_type):
             return None
+        if record.kind in _STATING or subtype in _STATING:
+            self._known = None
         if self.mode == PAGINATED and item_type in {"CommandExecution", "McpToolCall"}:
             payload = msgspec.json.decode(payload) if isinstance(payload, msgspec.Raw) else payload
             item = trimmed_item(payload["item"])
