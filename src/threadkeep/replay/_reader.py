@@ -11,6 +11,7 @@ from threadkeep.records import (
     PAGINATED,
     Record,
     Sieve,
+    TaskStarted,
     lines_backward,
     lines_forward,
     record_of,
@@ -263,7 +264,7 @@ class TurnReader:
                 gathered = gathered[message + 1 :]
             message = None
             gathered.append(record)
-            if starts_turn(record):
+            if starts_turn(record) and not _runs_inside(record):
                 yield gathered[::-1]
                 gathered = []
             elif record.subtype == "user_message" and asked and (first_start is None or record.offset < first_start):
@@ -271,6 +272,12 @@ class TurnReader:
             elif len(gathered) >= _ASK_AFTER and not asked:
                 asked, first_start = True, self._first_start(segment)
         yield gathered[::-1]
+
+
+def _runs_inside(record: Record) -> bool:
+    """Whether a turn is started inside another one, which goes on after it: a review runs one so (0.169.0 observed)."""
+    event = record.view(TaskStarted)
+    return event is not None and event.root_turn_id not in {None, event.turn_id}
 
 
 def _pair(position: Position) -> tuple[str, int]:

@@ -145,6 +145,20 @@ def test_rows_are_kept_while_nothing_changes(indexed: tuple[Path, str, Codex], m
     backend.close()
 
 
+def test_rows_that_were_kept_are_dropped_when_something_changes(indexed: tuple[Path, str, Codex]) -> None:
+    home, thread, codex = indexed
+    old = time.time() - 10
+    for suffix in ("", "-wal"):
+        os.utime(home / f"state_5.sqlite{suffix}", (old, old))
+    backend = opened(home)
+    assert backend.facts([thread])[thread].name == "a name"
+    codex.execute("UPDATE threads SET name = 'another'")
+    assert backend.facts([thread])[thread].name == "another"
+    codex.execute("DELETE FROM threads")
+    assert not backend.facts([thread])[thread].indexed
+    backend.close()
+
+
 @pytest.mark.parametrize("state", ["running", "killed", "ended", "wal alone", "shm alone"])
 def test_no_state_of_the_files_is_changed_by_reading(home: Path, state: str) -> None:
     path = put(home)

@@ -323,6 +323,34 @@ def test_a_cleaner_that_runs_at_the_same_time_takes_nothing_away(home: Path, thr
     cleaner.join(10)
 
 
+class Careless(Files):
+    """Somebody who ignores the coordination lock removes a lock file just before it is locked, so many times."""
+
+    def __init__(self, lock: Path, times: int) -> None:
+        self.lock = lock
+        self.times = times
+
+    def flock(self, fd: int, *, exclusive: bool) -> bool:
+        if exclusive and self.times and self.lock.exists():
+            self.times -= 1
+            self.lock.unlink()
+        return super().flock(fd, exclusive=exclusive)
+
+
+def test_a_lock_on_a_file_that_was_removed_meanwhile_is_no_lease(home: Path, thread: str) -> None:
+    """It would exclude nobody: the next writer makes a new file."""
+    lease = opened(home, Careless(lock_of(home, thread), 2)).lease(thread)
+    lease.check()
+    with pytest.raises(ThreadBusy):
+        opened(home).lease(thread)
+    lease.release()
+
+
+def test_a_lock_that_is_removed_again_and_again_is_given_up(home: Path, thread: str) -> None:
+    with pytest.raises(StorageFailure, match="keeps being replaced"):
+        opened(home, Careless(lock_of(home, thread), 1_000)).lease(thread)
+
+
 def test_a_coordination_lock_that_is_never_free_is_an_error(
     home: Path, thread: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

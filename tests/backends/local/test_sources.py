@@ -325,6 +325,7 @@ def test_the_plain_form_wins_over_the_compressed_one(tmp_path: Path) -> None:
     found = backend.find(thread)
     assert found is not None
     assert found.compressed
+    assert backend.rollouts_of(thread) == [found]
     path.with_suffix("").write_bytes(b"new\n")
     for ref in (backend.find(thread), *backend.rollouts_of(thread), *(ref for ref, _ in backend.stats())):
         assert ref is not None
