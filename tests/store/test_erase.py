@@ -126,3 +126,12 @@ def test_part_of_an_escape_is_not_the_text(store: ThreadStore) -> None:
     thread = new_thread(store, "one\nabcd two")
     done = store.erase(thread, "nabcd")
     assert (done.records, done.places) == (0, 0)
+
+
+def test_what_was_sealed_by_verifying_is_verified_after_it_was_erased_from(store: ThreadStore) -> None:
+    root = new_thread(store, "TOPSECRET", "two")
+    child = store.fork(root).id
+    assert store.verify(child).ok
+    store.erase(root, "TOPSECRET")
+    assert store.verify(child).ok
+    assert store.verify(child).ok

@@ -16,6 +16,7 @@ from threadkeep.backends._protocol import (
     Pin,
     RolloutRef,
     RolloutStat,
+    Seal,
 )
 
 __all__ = [
@@ -31,4 +32,5 @@ __all__ = [
     "Pin",
     "RolloutRef",
     "RolloutStat",
+    "Seal",
 ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from threadkeep.backends._catalog import Catalog
-from threadkeep.backends._protocol import Durability, Facts, Lease, Leftover, Marks, Pin, RolloutRef, RolloutStat
+from threadkeep.backends._protocol import Durability, Facts, Lease, Leftover, Marks, Pin, RolloutRef, RolloutStat, Seal
 from threadkeep.errors import CodexOwned, CorruptHistory, LeaseLost, StorageFailure, ThreadBusy, ThreadNotFound
 from threadkeep.ids import Clock, IdSource, SystemClock, Uuid7Source, timestamp_ms
 
@@ -144,6 +144,7 @@ class MemoryBackend:
         self._marks: dict[str, Marks] = {}
         self._names: dict[str, str] = {}
         self._anchors: dict[str, Boundary] = {}
+        self._seals: dict[str, Seal] = {}
         self._pins: dict[str, tuple[Pin, _Rollout]] = {}
         self._count = 0
 
@@ -320,6 +321,15 @@ class MemoryBackend:
 
     def set_anchor(self, child: str, boundary: Boundary) -> None:
         self._anchors[child] = boundary
+
+    def sealed(self, child: str) -> Seal | None:
+        return self._seals.get(child)
+
+    def set_seal(self, child: str, seal: Seal | None) -> None:
+        if seal is None:
+            self._seals.pop(child, None)
+        else:
+            self._seals[child] = seal
 
     def pin(self, child: str, ref: RolloutRef, end: int, digest: str) -> bool:
         with self._lock:

@@ -30,6 +30,7 @@ __all__ = [
     "Pin",
     "RolloutRef",
     "RolloutStat",
+    "Seal",
 ]
 
 Durability = Literal["fsync", "os"]
@@ -140,6 +141,20 @@ class Leftover(msgspec.Struct, frozen=True):
     path: str | None = None
     thread: str | None = None
     removable: bool = False
+
+
+class Seal(msgspec.Struct, frozen=True):
+    """What a child inherits, as it was when all of it was read for the first time.
+
+    Attributes:
+        base: Id of the rollout that it inherits from.
+        end: Decoded byte offset where the inheritance ends.
+        digest: SHA-256 of the base's bytes before that place, in hex.
+    """
+
+    base: str
+    end: int
+    digest: str
 
 
 class Lease(Protocol):
@@ -332,6 +347,14 @@ class Backend(Protocol):
 
     def set_anchor(self, child: str, boundary: Boundary) -> None:
         """Remember it, durably."""
+        ...
+
+    def sealed(self, child: str) -> Seal | None:
+        """What all the bytes that a child inherits were when they were read first; None where nobody read them yet."""
+        ...
+
+    def set_seal(self, child: str, seal: Seal | None) -> None:
+        """Remember it, or forget it."""
         ...
 
     def pin(self, child: str, ref: RolloutRef, end: int, digest: str) -> bool:

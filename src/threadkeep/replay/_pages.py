@@ -238,8 +238,8 @@ def _oldest_turns(pager: _Pager, at: Cursor | None, size: int, view: ItemsView) 
             break
         turns *= 2
     found.reverse()
-    if at is not None and not at.inclusive and found and found[0].position == low:
-        del found[0]
+    if at is not None and not at.inclusive:
+        found = [entry for entry in found if pager.key(entry.position) > pager.key(low)]
     page = found[:size]
     return TurnPage(
         page,

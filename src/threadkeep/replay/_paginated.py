@@ -94,6 +94,13 @@ class Group:
         self.records = records
         self.started = any(isinstance(entry.event, TaskStarted) for entry in records)
 
+    @property
+    def first(self) -> tuple[int, int]:
+        """Where its oldest start or end stands, as a key that sorts from old to new."""
+        return min(
+            (-entry.depth, entry.record.offset) for entry in self.records if not isinstance(entry.event, ItemCompleted)
+        )
+
     def add(self, entry: Placed) -> None:
         """Take the next older record."""
         self.records.append(entry)
@@ -151,8 +158,12 @@ class Grouping:
         return not outer.started and outer.turn_id == inner.root_turn_id
 
     def _closed(self, count: int) -> list[TurnEntry]:
-        groups, self._open = self._open[:count], self._open[count:]
-        return [self._built(group) for group in groups]
+        """The first so many open turns, with those that began after one of them: turns are given newest first."""
+        groups, rest = self._open[:count], self._open[count:]
+        if groups and rest and rest[0].first > groups[-1].first:
+            groups, rest = groups + rest, []
+        self._open = rest
+        return [self._built(group) for group in sorted(groups, key=lambda group: group.first, reverse=True)]
 
     def close(self) -> list[TurnEntry]:
         """The open turns, when nothing older can belong to them, newest first."""

@@ -158,6 +158,7 @@ def _overwrite(access: Access, inheritance: Inheritance, link: Link, eraser: _Er
             if 0 < heir.end <= source.size:
                 digests[heir.ref.rollout_id] = _new_digest(source, heir.end, eraser)
                 _anchor(access, heir, source, digests[heir.ref.rollout_id])
+                _unseal(access, heir.ref.rollout_id)
         ref = backend.replace(link.ref, _cleaned(source, source.size, eraser), lease)
         for pin in access.backend.pins_of(link.ref.rollout_id) if backend is access.backend else []:
             if pin.end <= source.size:
@@ -216,6 +217,12 @@ def _anchor(access: Access, heir: Link, source: Source, digest: str) -> None:
     access.backend.set_anchor(heir.ref.rollout_id, Boundary(heir.end, digest, head.mode, turn))
 
 
+def _unseal(access: Access, child: str) -> None:
+    """What a child inherits changes, and is meant to."""
+    if access.backend.sealed(child) is not None:
+        access.backend.set_seal(child, None)
+
+
 def _clean_pins(access: Access, links: list[Link], eraser: _Eraser, erasure: Erasure) -> None:
     """Pins that hold bytes of a rollout that is gone or was replaced."""
     backend = access.backend
@@ -242,6 +249,7 @@ def _clean_pin(access: Access, backend: Backend, pin: Pin, eraser: _Eraser, eras
         child = backend.find(pin.child)
         if child is not None:
             _anchor(access, Link(child, 0, 0, base=pin.base, end=pin.end), source, digest)
+            _unseal(access, pin.child)
         backend.rewrite_pin(pin, _cleaned(source, source.size, eraser), digest)
         erasure.rollouts.append(pin.location)
     finally:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from typing import TYPE_CHECKING, Final
 
+from threadkeep.backends import Seal
+from threadkeep.errors import StorageFailure
 from threadkeep.lineage import next_ordinal
 from threadkeep.records import PAGINATED
 from threadkeep.store._comparison import Comparison
@@ -60,14 +63,15 @@ def check_inheritance(access: Access, lineage: Lineage, damage: Sequence[Damage]
     """The check ``inheritance``.
 
     That a boundary falls between two records and that the bytes before it are the ones that were inherited was checked
-    when the lineage was resolved. Here: the first record, every record in between, the ordinal at the boundary, and
-    what pins hold.
+    when the lineage was resolved. Here: the first record, every record in between, the ordinal at the boundary, what
+    pins hold, and that all bytes are what they were when they were verified first.
     """
     inheritance = Comparison("inheritance")
     segments = list(lineage.newest_first())
     for child, base in itertools.pairwise(segments):
         _compare_base(access, child, base, inheritance)
         _compare_pins(access, child, base, inheritance, told)
+        _compare_seal(access, child, base, inheritance, told)
     inherited = {segment.rollout_id for segment in segments[1:]}
     for found in damage:
         if found.rollout in inherited:
@@ -112,6 +116,29 @@ def _compare_pins(
             f"rollout {base.rollout_id} is not what was pinned for rollout {child.rollout_id}: byte {place} differs",
             true=place is None,
         )
+
+
+def _compare_seal(
+    access: Access, child: Segment, base: Segment, inheritance: Comparison, told: Callable[[], None]
+) -> None:
+    """The bytes that are inherited are those that were read when they were verified first: then they are sealed."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    for start in range(0, base.end, _PIECE):
+        digest.update(base.source.read(start, min(_PIECE, base.end - start)))
+        told()
+    seal = Seal(base.rollout_id, base.end, digest.hexdigest())
+    known = access.backend.sealed(child.rollout_id)
+    if known is None or (known.base, known.end) != (seal.base, seal.end):
+        with contextlib.suppress(StorageFailure):  # a home that cannot be written to is verified all the same
+            access.backend.set_seal(child.rollout_id, seal)
+        return
+    inheritance.holds(
+        f"the {base.end} bytes of rollout {base.rollout_id} that rollout {child.rollout_id} inherits are not what they "
+        "were when they were verified first",
+        true=known == seal,
+    )
 
 
 def _first_difference(one: Source, other: Source, end: int, told: Callable[[], None]) -> int | None:

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from threadkeep.backends._catalog import Catalog
-from threadkeep.backends._protocol import Durability, Facts, Lease, Leftover, Marks, Pin, RolloutRef, RolloutStat
+from threadkeep.backends._protocol import Durability, Facts, Lease, Leftover, Marks, Pin, RolloutRef, RolloutStat, Seal
 from threadkeep.backends.local._append import FileAppender
 from threadkeep.backends.local._aside import Aside
 from threadkeep.backends.local._codex import CODEX_SIGNS, CodexIndex, CodexRow, NameIndex
@@ -438,6 +438,14 @@ class LocalBackend:
     def set_anchor(self, child: str, boundary: Boundary) -> None:
         """Remember it, durably."""
         self._marks.put_anchor(utc(self.clock.now_ms()), child, boundary)
+
+    def sealed(self, child: str) -> Seal | None:
+        """What a child's inherited bytes were when they were read first."""
+        return self._marks.seal(child)
+
+    def set_seal(self, child: str, seal: Seal | None) -> None:
+        """Remember it, or forget it, durably."""
+        self._marks.put_seal(utc(self.clock.now_ms()), child, seal)
 
     def pin(self, child: str, ref: RolloutRef, end: int, digest: str) -> bool:
         """Give the base's file a second name for a child; False where the file system has no links across."""

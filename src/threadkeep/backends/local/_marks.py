@@ -1,4 +1,4 @@
-"""What threadkeep itself remembers: marks of threads and anchors of children, in one append-only file.
+"""What threadkeep itself remembers: marks of threads, anchors and seals of children, in one append-only file.
 
 One JSON line a change, the last line of a key wins, flushed before it counts. Unlike the catalog this cannot be
 derived again, so it is never rewritten but by appending.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from threadkeep.backends._protocol import Marks
+from threadkeep.backends._protocol import Marks, Seal
 from threadkeep.errors import StorageFailure
 from threadkeep.records import Boundary
 
@@ -34,6 +34,7 @@ class _Line(msgspec.Struct, omit_defaults=True):
     marks: Marks | None = None
     child: str | None = None
     anchor: Boundary | None = None
+    seal: Seal | None | msgspec.UnsetType = msgspec.UNSET
 
 
 class MarksFile:
@@ -49,6 +50,7 @@ class MarksFile:
         self._signature: tuple[int, int, int] | None = None
         self._marks: dict[str, Marks] = {}
         self._anchors: dict[str, Boundary] = {}
+        self._seals: dict[str, Seal | None] = {}
 
     def _load(self) -> None:
         """Read the file again if it changed.
@@ -63,13 +65,14 @@ class MarksFile:
                 self._read()
                 self._signature = signature
         except FileNotFoundError:
-            self._signature, self._marks, self._anchors = None, {}, {}
+            self._signature, self._marks, self._anchors, self._seals = None, {}, {}, {}
         except OSError as error:
             raise StorageFailure(f"cannot read threadkeep's marks: {error.strerror}", path=self.path) from error
 
     def _read(self) -> None:
         marks: dict[str, Marks] = {}
         anchors: dict[str, Boundary] = {}
+        seals: dict[str, Seal | None] = {}
         decode = msgspec.json.Decoder(_Line).decode
         for raw in self._files.read_file(self.path, _LIMIT).split(b"\n"):
             with contextlib.suppress(msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
@@ -78,7 +81,9 @@ class MarksFile:
                     marks[line.thread] = line.marks
                 if line.child is not None and line.anchor is not None:
                     anchors[line.child] = line.anchor
-        self._marks, self._anchors = marks, anchors
+                if line.child is not None and line.seal is not msgspec.UNSET:
+                    seals[line.child] = line.seal
+        self._marks, self._anchors, self._seals = marks, anchors, seals
 
     def all(self) -> dict[str, Marks]:
         """Every thread that has marks."""
@@ -97,6 +102,16 @@ class MarksFile:
         with self._lock:
             self._load()
             return self._anchors.get(child)
+
+    def seal(self, child: str) -> Seal | None:
+        """What a child's inherited bytes were when they were read first."""
+        with self._lock:
+            self._load()
+            return self._seals.get(child)
+
+    def put_seal(self, at: str, child: str, seal: Seal | None) -> None:
+        """Remember the seal of a child, or that it has none."""
+        self._append(_Line(at, child=child, seal=seal))
 
     def put(self, at: str, thread_id: str, marks: Marks) -> None:
         """Remember the marks of a thread."""
