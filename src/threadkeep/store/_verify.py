@@ -6,8 +6,8 @@ held whole. Pages are read to the end in both directions, 100 entries each; page
 number of places, so that all of it costs a fixed number of passes over the history.
 
 What no reader of a file can see is not promised: an edit in the middle of an ancestor that leaves every record whole is
-found where a pin still holds the old bytes (another program replaced the file), and where the thread was verified before
-the edit, since verifying seals what is inherited with a digest of all of it.
+found where a pin still holds the old bytes (another program replaced the file), and where the thread was verified
+before the edit: verifying seals what is inherited with a digest of all of it.
 """
 
 from __future__ import annotations

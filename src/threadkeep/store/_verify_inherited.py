@@ -71,7 +71,6 @@ def check_inheritance(access: Access, lineage: Lineage, damage: Sequence[Damage]
     for child, base in itertools.pairwise(segments):
         _compare_base(access, child, base, inheritance)
         _compare_pins(access, child, base, inheritance, told)
-        _compare_seal(access, child, base, inheritance, told)
     inherited = {segment.rollout_id for segment in segments[1:]}
     for found in damage:
         if found.rollout in inherited:
@@ -79,6 +78,8 @@ def check_inheritance(access: Access, lineage: Lineage, damage: Sequence[Damage]
                 f"rollout {found.rollout}, line {found.line}, byte {found.offset}: {found.detail}",
                 true=found.severity != "error",
             )
+    for child, base in itertools.pairwise(segments):  # last, since it names no place
+        _compare_seal(access, child, base, inheritance, told)
     return inheritance.check()
 
 

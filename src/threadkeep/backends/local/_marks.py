@@ -34,7 +34,7 @@ class _Line(msgspec.Struct, omit_defaults=True):
     marks: Marks | None = None
     child: str | None = None
     anchor: Boundary | None = None
-    seal: Seal | None | msgspec.UnsetType = msgspec.UNSET
+    seal: Seal | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class MarksFile:
