@@ -6,6 +6,7 @@ trims them, the server does not), ``..`` behind a name like ``C:`` inside a URI,
 
 from __future__ import annotations
 
+import copy
 from typing import Any, Final
 
 from hypothesis import strategies as st
@@ -415,7 +416,7 @@ def items(kind: str) -> st.SearchStrategy[Json]:
 @st.composite
 def spoilt_items(draw: st.DrawFn, kind: str) -> Json:
     """An item with one member, anywhere in it, that is missing, replaced, or should not be there."""
-    item = draw(items(kind))
+    item = copy.deepcopy(draw(items(kind)))  # values of a strategy are shared by everything that draws them
     path = draw(st.sampled_from(list(places(item))))
     holder: Any = item
     for step in path[:-1]:
@@ -424,9 +425,9 @@ def spoilt_items(draw: st.DrawFn, kind: str) -> Json:
     if way == "missing":
         del holder[path[-1]]
     elif way == "another" and isinstance(holder, dict):
-        holder["an unknown member"] = draw(wrong)
+        holder["an unknown member"] = copy.deepcopy(draw(wrong))
     else:
-        holder[path[-1]] = None if way == "null" else draw(wrong)
+        holder[path[-1]] = None if way == "null" else copy.deepcopy(draw(wrong))
     return item
 
 
