@@ -145,11 +145,13 @@ def test_without_codex_the_change_is_refused(
 ) -> None:
     thread = indexed(PAGINATED)
     monkeypatch.setenv("THREADKEEP_CODEX", "/nowhere/codex")
-    for change in (
+    second = turn_ids(store, thread)[1]
+    changes: list[Callable[[], object]] = [
         lambda: store.rename(thread, "new"),
         lambda: store.archive(thread),
-        lambda: store.revert(thread, before=turn_ids(store, thread)[1]),
-    ):
+        lambda: store.revert(thread, before=second),
+    ]
+    for change in changes:
         with pytest.raises(CodexOwned, match="no `codex` is installed"):
             change()
     assert store.read(thread).name is None

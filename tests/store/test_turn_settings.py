@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from tests.store.threads import add_turns, new_thread
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pytest
 
     from threadkeep.store import ThreadStore
@@ -88,9 +90,14 @@ def test_what_was_appended_by_hand_is_taken_over_by_the_next_turn(store: ThreadS
 def test_settings_are_read_once_however_many_turns_follow(store: ThreadStore, monkeypatch: pytest.MonkeyPatch) -> None:
     thread = new_thread(store, "one")
     with store.writer(thread) as writer:
-        read: list[object] = []
+        read: list[Mapping[str, Any]] = []
         known = writer._settings
-        monkeypatch.setattr(writer, "_settings", lambda: read.append(None) or known())
+
+        def settings() -> Mapping[str, Any]:
+            read.append(known())
+            return read[-1]
+
+        monkeypatch.setattr(writer, "_settings", settings)
         for number in range(5):
             with writer.turn(f"turn {number}"):
                 pass
