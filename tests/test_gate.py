@@ -1,0 +1,39 @@
+"""What CI must not let pass."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+SKIPPED = """
+import pytest
+
+@pytest.mark.codex
+def test_with_the_real_codex():
+    pytest.skip("no binary")
+
+def test_of_another_system():
+    pytest.skip("another system")
+"""
+
+
+@pytest.mark.parametrize(("ci", "failed"), [("true", 1), ("", 0)])
+def test_a_comparison_with_the_real_codex_that_was_skipped_fails_in_ci(tmp_path: Path, ci: str, failed: int) -> None:
+    (tmp_path / "test_skipped.py").write_text(SKIPPED)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "-p", "no:cacheprovider", str(tmp_path)]
+    done = subprocess.run(
+        [*command, "-c", str(ROOT / "pyproject.toml")],
+        env={**os.environ, "CI": ci, "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == failed, done.stdout + done.stderr
+    assert ("1 failed, 1 skipped" if failed else "2 skipped") in done.stdout
