@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import pytest
 from tests.codex.compare import (
+    TOOLS,
     differences,
     flattened,
     history_sent,
@@ -29,7 +30,9 @@ from tests.codex.compare import (
 )
 from tests.codex.recorder import copy_home
 from tests.codex.scrub import BASE_INSTRUCTIONS, rollout_files
+from tests.oracle.turns_legacy import legacy_turns
 
+from threadkeep.replay._metadata import parse_utc
 from threadkeep.store import ThreadFilter, ThreadStore
 
 if TYPE_CHECKING:
@@ -41,7 +44,7 @@ HOMES: Final = sorted(str(path.parent.relative_to(FIXTURES)) for path in FIXTURE
 EVERY: Final = ThreadFilter(archived=None)
 
 BEFORE_ENVELOPES: Final = "0.20.0/"
-"""The version whose records have no envelope: 0.169.0 refuses its files. They are listed, and have no turns."""
+"""The version whose records have no envelope: 0.169.0 refuses its files, which say themselves what is to be shown."""
 
 FORKS_BY_REFERENCE: Final = "its preview is what its history begins with, not what the fork itself said first"
 
@@ -316,6 +319,49 @@ def test_nothing_is_found_wrong(name: str, opened: Callable[[str], ThreadStore])
     assert {thread["id"]: verified(store, thread["id"]) for thread in threads(name)} == {
         thread["id"]: None for thread in threads(name)
     }
+
+
+# --- files that 0.169.0 refuses -----------------------------------------------------------------------------------
+
+OLD: Final = [name for name in HOMES if name.startswith(BEFORE_ENVELOPES)]
+
+
+def lines_of_files(name: str) -> dict[str, list[Json]]:
+    """The lines of a home's rollouts, by thread."""
+    files = [[json.loads(line) for line in path.read_bytes().splitlines()] for path in rollout_files(FIXTURES / name)]
+    return {lines[0]["id"]: lines for lines in files}
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_turns_from_before_the_envelope_are_shown(name: str, opened: Callable[[str], ThreadStore]) -> None:
+    store, files = opened(name), lines_of_files(name)
+    assert files.keys() == {thread["id"] for thread in expected(name)["threads"] if "error" in thread["read_cold"]}
+    for thread, lines in files.items():
+        turns = our_turns(store, thread, descending=False)
+        wanted = without_nulls(legacy_turns([(0, line) for line in lines]))
+        assert len(wanted) == len([line for line in lines if line.get("role") == "user"]) > 0
+        assert without_rebuilt(neutral(turns), neutral(wanted)) == neutral(wanted)
+        assert our_items(store, thread) == flattened(turns)
+        called = [line["call_id"] for line in lines if line.get("type") == "function_call"]
+        assert [item["id"] for turn in turns for item in turn["items"] if item["type"] in TOOLS] == called
+        assert verified(store, thread) is None
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_threads_from_before_the_envelope_are_described_by_what_was_recorded(
+    name: str, opened: Callable[[str], ThreadStore]
+) -> None:
+    store = opened(name)
+    for thread, lines in lines_of_files(name).items():
+        shown = store.read(thread, counts=True)
+        said = [line["content"][0]["text"] for line in lines if line.get("type") == "message"]
+        assert shown.preview == said[0]
+        assert shown.created_ms == parse_utc(lines[0]["timestamp"])
+        assert shown.counts is not None
+        assert (shown.counts.records, shown.counts.items) == (len(lines), len(said))
+        git = lines[0].get("git")
+        assert (git or {}) == (json.loads(msgspec.json.encode(shown.git)) if shown.git else {})
+        assert {shown.cwd, shown.model, shown.model_provider, shown.cli_version, shown.source, shown.usage} == {None}
 
 
 # --- the same files, put away -------------------------------------------------------------------------------------

@@ -206,3 +206,33 @@ def test_after_a_failed_flush_the_writer_is_dead_and_says_what_stands(tmp_path: 
         with pytest.raises(DurabilityUnknown):
             call()
     assert path.read_bytes() == b"head\none\ntwo\n"
+
+
+def test_closing_waits_for_a_flush_of_another_thread(tmp_path: Path) -> None:
+    """A descriptor that is closed under a flush may be another file's by the time the system looks at it."""
+    inside, go_on = threading.Event(), threading.Event()
+    calls: list[str] = []
+
+    class SlowFiles(Files):
+        def fsync(self, fd: int) -> None:
+            inside.set()
+            assert go_on.wait(10)
+            calls.append("fsync")
+
+        def close(self, fd: int) -> None:
+            calls.append("close")
+            super().close(fd)
+
+    path = tmp_path / "r.jsonl"
+    path.write_bytes(b"")
+    appender = opened(path, SlowFiles())
+    appender.append(b"{}\n")
+    flusher, closer = threading.Thread(target=appender.flush), threading.Thread(target=appender.close)
+    flusher.start()
+    assert inside.wait(10)
+    closer.start()
+    closer.join(0.1)
+    go_on.set()
+    for thread in (flusher, closer):
+        thread.join(10)
+    assert calls == ["fsync", "close"]

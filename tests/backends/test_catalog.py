@@ -40,7 +40,7 @@ def test_rows_are_there_for_the_next_process(path: Path) -> None:
     later = Catalog(str(path))
     assert not later.in_memory
     assert later.rows(["a"]) == {"a": ROW[1:]}
-    assert later.sizes() == {"rows": 1, "totals": 1, "folders": 0, "names": 0}
+    assert later.sizes() == {"rows": 1, "totals": 1, "boundaries": 0, "folders": 0, "names": 0}
     later.close()
 
 
@@ -242,3 +242,17 @@ def test_what_is_forgotten_is_not_in_the_file_any_more(path: Path) -> None:
     catalog.compact()
     catalog.close()
     assert all(b"the secret" not in (path.parent / name).read_bytes() for name in os.listdir(path.parent))
+
+
+def test_a_text_that_is_none_is_damage(path: Path) -> None:
+    """The file is made anew, and not gone on without each time a process meets that row."""
+    catalog = Catalog(str(path))
+    works(catalog)
+    catalog.run(lambda db: db.execute("UPDATE rows SET stamp = CAST(x'ff' AS TEXT)"))
+    assert catalog.rows(["a"]) == {}
+    assert works(catalog)
+    assert not catalog.in_memory
+    catalog.close()
+    later = Catalog(str(path))
+    assert later.rows(["a"]) == {"a": ROW[1:]}
+    later.close()

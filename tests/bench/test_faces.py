@@ -50,6 +50,20 @@ def test_the_demo_keeps_its_home_where_it_is_told_to(tmp_path: Path) -> None:
     assert len(run("--home", str(kept), "list").stdout.splitlines()) == 8  # a thread and three forks in each mode
 
 
+def test_the_demo_fits_eighty_columns_and_names_its_figures() -> None:
+    shown = run("demo", "--size", "0.2").stdout.splitlines()
+
+    assert max(map(len, shown)) <= 80
+    assert sum(line.split() == ["took", "read", "written", "quicker"] for line in shown) == 2
+
+
+def test_threads_of_the_demo_say_what_they_are(tmp_path: Path) -> None:
+    demo(str(tmp_path), size=200_000)
+
+    titles = [line.rsplit("  ", 1)[-1] for line in run("--home", str(tmp_path), "list").stdout.splitlines()]
+    assert set(titles) == {"A made-up paginated thread", "A made-up legacy thread"}
+
+
 def test_the_demo_refuses_a_folder_that_is_in_use(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     done = run("demo", "--size", "0.2", "--keep", str(tmp_path))
@@ -124,6 +138,22 @@ def test_the_labels_of_the_picture_do_not_cover_each_other() -> None:
 
     assert len(heights) == 4
     assert all(below - above >= 15.9 for above, below in itertools.pairwise(heights))
+
+
+def test_the_picture_is_read_on_any_page() -> None:
+    picture = drawn(report_of(resume=2.0, replay=40.0), "paginated")
+
+    assert 'class="ground"' in picture
+    assert ">1 MB<" in picture
+    assert ">10 MB<" in picture
+    assert ">100 ms<" in picture
+
+
+def test_a_picture_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    done = run("bench", "--sizes", "0.1", "--svg", str(tmp_path / "missing" / "x.svg"))
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no folder" in done.stderr
 
 
 def test_a_mode_that_was_not_measured_is_not_drawn() -> None:

@@ -71,10 +71,17 @@ def test_du_adds_up(home: Home, family: tuple[str, ...]) -> None:
     assert answer["total"]["ownBytes"] == sum(rollout.stat().st_size for rollout in home.rollouts())
 
 
+def test_of_an_empty_home_is_said_that_it_is_empty(home: Home) -> None:
+    for command in (("tree",), ("du",), ("verify", "--all")):
+        told = home(*command)
+        assert (told.code, told.out, told.err) == (0, "", f"no threads in {home.path}\n")
+
+
 def test_du_for_people_ends_with_the_sum(home: Home, family: tuple[str, ...]) -> None:
     home.thread("something else")
     lines = home("du").out.splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 4
+    assert lines[0].split() == ["FAMILY", "OF", "THREADS", "OWN", "INHERITED", "DUPLICATED", "PINNED", "TITLE"]
     assert lines[-1].startswith("2 families")
     assert lines[-1].endswith("in all")
     assert lines[-1].split()[2] == "5"

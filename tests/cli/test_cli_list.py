@@ -86,7 +86,16 @@ def test_when_piped_there_are_aligned_columns_and_nothing_else(home: Home) -> No
 
 def test_a_long_first_message_is_cut(home: Home) -> None:
     home.thread("long " * 2_000)
-    assert len(home("list").out) < 600
+    for command in ("list", "tree"):
+        line = home(command).out.rstrip("\n")
+        assert "\n" not in line
+        assert len(line[line.index("long") :]) == 120
+
+
+def test_a_search_without_an_answer_is_no_empty_home(home: Home) -> None:
+    home.thread("hello")
+    assert home("list", "--search", "other").err == "no such threads\n"
+    assert home("list", "--archived").err == "no such threads\n"
 
 
 def test_a_limit_out_of_range_is_refused(home: Home) -> None:

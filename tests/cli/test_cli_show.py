@@ -84,4 +84,27 @@ def test_long_tool_output_is_cut_and_messages_are_not(home: Home) -> None:
         )
     shown = home("show", writer.thread_id).out
     assert shown.count("  a\n") == 50
-    assert "  line 11\n  ... 18 more lines\n" in shown
+    assert "  line 11\n  ... 18 more lines (--json has all)\n" in shown
+
+
+def test_one_long_line_of_a_tool_is_cut_too(home: Home) -> None:
+    with home.store() as store, store.create(cwd="/w") as writer, writer.turn("run it") as turn:
+        turn.add(
+            {"type": "function_call_output", "call_id": "c", "output": "x"},
+            shown={
+                "type": "CommandExecution",
+                "id": "c",
+                "command": ["echo", "y" * 9_000],
+                "cwd": "file:///w",
+                "parsed_cmd": [],
+                "source": "agent",
+                "status": "completed",
+                "aggregated_output": "z" * 10_000,
+                "exit_code": 0,
+            },
+        )
+    shown = home("show", writer.thread_id)
+    assert max(map(len, shown.out.splitlines())) < 400
+    assert "  ... 9,701 more characters (--json has all)\n" in shown.out
+    assert "… (exit 0)\n" in shown.out
+    assert "z" * 10_000 in home("show", writer.thread_id, "--json").out

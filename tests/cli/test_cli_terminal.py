@@ -89,6 +89,21 @@ def test_tables_have_titles_and_colours_and_fit_the_terminal(home: Home) -> None
     assert "…" in terminal.seen
 
 
+def test_on_a_narrow_terminal_ids_are_shown_by_a_beginning_that_commands_take(home: Home) -> None:
+    thread = home.thread("a title of some length that a narrow terminal has room for")
+    for command in ("list", "tree"):
+        terminal = on_terminal(home, command, NO_COLOR="1", COLUMNS="100")
+        assert terminal.end() == 0
+        shown = terminal.seen.splitlines()[1].split()[0]
+        assert thread.startswith(shown)
+        assert len(shown) == 18
+        assert "room for" in terminal.seen
+        assert home("show", shown).code == 0
+        wide = on_terminal(home, command, NO_COLOR="1", COLUMNS="140")
+        assert wide.end() == 0
+        assert thread in wide.seen
+
+
 @pytest.mark.parametrize("more", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_no_colours_where_they_are_not_wanted(home: Home, more: dict[str, str]) -> None:
     home.thread("hello")
@@ -172,7 +187,7 @@ def test_no_progress_where_stderr_is_no_terminal(home: Home) -> None:
 
 
 def test_an_interrupt_ends_quietly(home: Home) -> None:
-    terminal = Terminal([sys.executable, "-c", SLOW, "du"], environ(home))
+    terminal = Terminal([sys.executable, "-c", SLOW.replace("1.6", "60"), "du"], environ(home))
     terminal.read("looking")
     terminal.process.send_signal(signal.SIGINT)
     assert terminal.end() == 130

@@ -23,6 +23,8 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Final
 from xml.parsers import expat
 
+from tests.oracle.context import is_contextual_text, is_summary_text
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -559,6 +561,35 @@ def kept_item(item: JsonObject) -> bool:
     return False
 
 
+def before_envelope(item: JsonObject) -> list[tuple[str, JsonObject]]:
+    """What is read instead of a response item without an envelope, of which no event tells.
+
+    A user's message is a ``user_message``, unless one of its texts is the harness's; an assistant's is an
+    ``agent_message``; each text of reasoning is an event of its own. All else is the response item that it is.
+    """
+    if item["type"] not in RESPONSE_ITEMS or not is_response_item(item):
+        return []
+    if item["type"] == "reasoning":
+        summary = [("agent_reasoning", {"text": part["text"]}) for part in item["summary"]]
+        content = [("agent_reasoning_raw_content", {"text": part["text"]}) for part in item.get("content") or []]
+        return summary + content
+    if item["type"] == "message" and item["role"] == "assistant":
+        texts = [part["text"] for part in item["content"] if part["type"] == "output_text"]
+        return [("agent_message", {"message": "".join(texts)})]
+    if item["type"] == "message" and item["role"] == "user":
+        texts = [part["text"] for part in item["content"] if part["type"] == "input_text"]
+        if not any(is_contextual_text(text) or is_summary_text(text) or is_instructions(text) for text in texts):
+            urls = [part.get("image_url") for part in item["content"] if part["type"] == "input_image"]
+            images = [url for url in urls if isinstance(url, str)]
+            return [("user_message", {"message": "".join(texts), "images": images})]
+    return [("response_item", item)]
+
+
+def is_instructions(text: str) -> bool:
+    """Whether a text is what 0.20.0 put before the first message: the instructions of the project."""
+    return text.strip().startswith("<user_instructions>") and text.strip().endswith("</user_instructions>")
+
+
 # --------------------------------------------------------------------------------------------------------------------
 # Turns
 
@@ -570,9 +601,16 @@ def legacy_turns(records: Sequence[tuple[int, JsonObject | None]]) -> list[JsonO
     those that Python decodes and the server does not: ``NaN``, a lone surrogate escape, more than 127 levels of
     nesting. The offsets are not looked at. Copied history of a parent (several ``session_meta``) is read like any
     other record.
+
+    A line from before the envelope is given as the object that it is. 0.169.0 refuses files that begin with such lines
+    and drops the lines elsewhere; what they show here is threadkeep's own rule (:func:`before_envelope`).
     """
     builder = Builder()
     for _offset, record in records:
+        if record is not None and "payload" not in record and isinstance(record.get("type"), str):
+            for kind, payload in before_envelope(record):
+                builder.feed(kind, payload)
+            continue
         read = kept(record)
         if read is not None:
             builder.feed(*read)

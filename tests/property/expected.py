@@ -95,11 +95,16 @@ def _segments(family: Family) -> list[Json]:
     return made
 
 
+def _as_it_stands(record: Json) -> Json:
+    """A record without the envelope that `lineages.decoded` gave to a line that has none."""
+    return record if record["timestamp"] else record["payload"]
+
+
 def turns(family: Family, view: str) -> list[Json]:
     """The turns of the thread, oldest first: those of the legacy root, then those of the paginated rollouts."""
     found: list[Json] = []
     if family.modes[0] == LEGACY:
-        made = turns_legacy.legacy_turns([(0, record) for record in family.records()[0]])
+        made = turns_legacy.legacy_turns([(0, _as_it_stands(record)) for record in family.records()[0]])
         narrowed = {"summary": turns_legacy.summary_view, "notLoaded": turns_legacy.not_loaded_view}
         found += narrowed[view](made) if view in narrowed else made
     segments = _segments(family)

@@ -164,6 +164,11 @@ _GARBAGE: Final = {
     "blanks": b" \t \n",
     "a carriage return": b"\r\n",
     "an old message": b'{"type":"message","role":"user","content":[{"type":"input_text","text":"old"}]}\n',
+    "an old answer": b'{"type":"message","role":"assistant","content":[{"type":"output_text","text":"answered"}]}\n',
+    "old surroundings": b'{"type":"message","role":"user","content":[{"type":"input_text","text":"'
+    b'<user_instructions>x</user_instructions>"}]}\n',
+    "old reasoning": b'{"type":"reasoning","summary":[{"type":"summary_text","text":"a"},'
+    b'{"type":"summary_text","text":"b"}],"encrypted_content":"E"}\n',
     "an old state": b'{"record_type":"state"}\n',
     "an old beginning": b'{"id":"01a20000-0000-4000-8000-000000000001","timestamp":"2025-07-01T10:00:00.000Z"}\n',
 }

@@ -27,6 +27,15 @@ FOUND: Final[dict[str, list[Rollout]]] = {
     "an item that comes in the turn after its own": [
         Rollout(PAGINATED, [*turn(0), *turn(1), *turn(2, Part("planned", 1, 1)), *turn(3)]),
     ],
+    "an item that changes in the turn after its own": [
+        Rollout(PAGINATED, [*turn(0, Part("planned", 1, 0), Part("answered", 0, 0)), *turn(1, Part("planned", 4, 0))]),
+    ],
+    "an item that changes in the turn after its own, in a legacy file": [
+        Rollout(LEGACY, [*turn(0, Part("planned", 1, 0), Part("answered", 0, 0)), *turn(1, Part("planned", 4, 0))]),
+    ],
+    "ends of turns without a start that stand among each other": [
+        Rollout(PAGINATED, [Part("abort", 2, 1), Part("complete", 1, -1), Part("abort", 2, 1), Part("complete", 4, 0)]),
+    ],
     "a patch that comes in the turn after its own": [
         Rollout(LEGACY, [*turn(0), *turn(1, Part("patched", 1, 0)), *turn(2)]),
     ],

@@ -307,9 +307,15 @@ def test_a_history_from_before_the_envelope_gets_one() -> None:
     head = b'{"id":"%b","timestamp":"2025-07-01T10:00:00.000Z","instructions":null}\n' % THREAD.encode()
     said = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "one"}]}
     made = converted_lines(head + b'{"record_type":"state"}\n' + dump(said) + b"\n")
-    assert [json.loads(one) for one in made] == [
-        {"timestamp": "2025-07-01T10:00:00.000Z", "type": "response_item", "payload": said}
+    assert json.loads(made[0]) == {"timestamp": "2025-07-01T10:00:00.000Z", "type": "response_item", "payload": said}
+    place = len(head) + len(b'{"record_type":"state"}\n')
+    shown = [json.loads(one)["payload"] for one in made[1:]]
+    assert [(one["type"], one["turn_id"]) for one in shown] == [
+        ("task_started", f"rollout-{place}"),
+        ("item_completed", f"rollout-{place}"),
+        ("task_complete", f"rollout-{place}"),
     ]
+    assert shown[1]["item"]["content"] == [{"type": "text", "text": "one", "text_elements": []}]
 
 
 def said_by(role: str, text: str) -> bytes:

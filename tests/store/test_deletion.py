@@ -8,9 +8,12 @@ import pytest
 from tests.store.threads import LEGACY, PAGINATED, add_turns, all_bytes, context_of, new_thread, turn_ids
 
 from threadkeep.errors import ThreadBusy, ThreadNotFound
+from threadkeep.store import ThreadStore
 
 if TYPE_CHECKING:
-    from threadkeep.store import ThreadStore
+    from pathlib import Path
+
+    from threadkeep.backends import Lease
 
 MODES = pytest.mark.parametrize("mode", [PAGINATED, LEGACY])
 
@@ -153,3 +156,37 @@ def test_deleting_twice_is_told(store: ThreadStore) -> None:
     store.delete(thread)
     with pytest.raises(ThreadNotFound):
         store.delete(thread)
+
+
+def test_a_rollout_in_two_places_is_deleted_from_both(tmp_path: Path) -> None:
+    with ThreadStore.open(tmp_path, durability="os") as store:
+        thread, other = new_thread(store, "one"), new_thread(store, "two")
+        first = tmp_path / store.read(thread).location
+        (tmp_path / "archived_sessions").mkdir()
+        (tmp_path / "archived_sessions" / first.name).write_bytes(first.read_bytes())
+        store.delete(thread)
+        assert shown(store) == {other}
+        assert not list(tmp_path.glob(f"*sessions/**/*{thread}*"))
+
+
+def test_a_fork_that_somebody_makes_meanwhile_goes_along_or_keeps_its_parent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Codex does not know threadkeep's guard: its fork may appear between two looks at the home."""
+    with ThreadStore.open(tmp_path, durability="os") as store:
+        parent = new_thread(store, "one")
+        child = store.fork(parent).id
+        path = tmp_path / store.read(child).location
+        late = store.backend.ids.new()
+        lease = store.backend.lease
+
+        def leased(thread: str) -> Lease:
+            twin = path.with_name(path.name.replace(child, late))
+            if not twin.exists():
+                twin.write_bytes(path.read_bytes().replace(child.encode(), late.encode()))
+            return lease(thread)
+
+        monkeypatch.setattr(store.backend, "lease", leased)
+        plan = store.delete(parent, cascade=True)
+        assert {step.id for step in plan.threads} == {parent, child, late}
+        assert shown(store) == set()

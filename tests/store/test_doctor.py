@@ -206,6 +206,7 @@ def test_a_thread_that_codex_looks_for_where_it_is_not_is_named_with_its_place(l
         db.execute("CREATE TABLE threads (id TEXT PRIMARY KEY, rollout_path TEXT, archived INTEGER, history_mode TEXT)")
         path = os.path.join(home, "archived_sessions", os.path.basename(location))
         db.execute("INSERT INTO threads VALUES (?, ?, 0, 'paginated')", (thread, path))
+        db.execute("INSERT INTO threads VALUES ('odd', ?, 0, 'paginated')", ("/nowhere\0/else",))
     db.close()
     finding = one(local, "codex-astray", fix=True)
     assert (finding.thread, finding.path, finding.severity, finding.fixed) == (thread, path, "warning", False)

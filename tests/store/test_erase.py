@@ -9,12 +9,10 @@ from tests.store.threads import LEGACY, PAGINATED, add_turns, all_bytes, context
 
 from threadkeep.backends.local import LocalBackend
 from threadkeep.errors import InvalidRequest, ThreadBusy
-from threadkeep.store import NewRecord
+from threadkeep.store import NewRecord, ThreadStore
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from threadkeep.store import ThreadStore
 
 SECRET = 'sk-"quoted"\\path/ä€\nend'
 
@@ -135,3 +133,15 @@ def test_what_was_sealed_by_verifying_is_verified_after_it_was_erased_from(store
     store.erase(root, "TOPSECRET")
     assert store.verify(child).ok
     assert store.verify(child).ok
+
+
+def test_a_second_copy_of_a_rollout_is_cleaned_as_well(tmp_path: Path) -> None:
+    with ThreadStore.open(tmp_path, durability="os") as store:
+        parent = new_thread(store, "my key is TOPSECRET")
+        child = store.fork(parent).id
+        first = tmp_path / store.read(parent).location
+        (tmp_path / "archived_sessions").mkdir()
+        (tmp_path / "archived_sessions" / first.name).write_bytes(first.read_bytes())
+        store.erase(child, "TOPSECRET")
+        for path in tmp_path.rglob("*.jsonl"):
+            assert b"TOPSECRET" not in path.read_bytes(), path

@@ -101,3 +101,31 @@ def test_threads_that_claim_to_come_from_each_other_are_shown(tmp_path: Path) ->
             file.write_bytes(json.dumps(meta, separators=(",", ":")).encode() + b"\n" + rest)
         (tree,) = store.tree()
         assert {tree.id, tree.children[0].id} == {one, other}
+
+
+def test_a_deep_chain_of_forks_is_drawn_in_time() -> None:
+    """What is known of a thread's ancestors is not found out again for each of its descendants."""
+    from threadkeep.backends import RolloutRef
+    from threadkeep.store._families import _arranged
+    from threadkeep.store._inheritance import Inheritance, Link
+
+    depth = 3_000
+    names = [f"{number:05}" for number in range(depth)]
+    links = [Link(RolloutRef(name, name, name), 10, 0, start=1) for name in names]
+    for child, base in zip(links[1:], names, strict=False):
+        child.base, child.end = base, 5
+    asked = 0
+
+    class Counting(Inheritance):
+        def came_from(self, thread_id: str) -> str | None:
+            nonlocal asked
+            asked += 1
+            return super().came_from(thread_id)
+
+    inheritance = Counting(links)
+    _, roots = _arranged(inheritance)
+    assert roots == names[:1]
+    assert asked <= 3 * depth
+    assert [inheritance.inherited_bytes(name) for name in reversed(names)] == [4 * n for n in range(depth)][::-1]
+    links[0].base = names[-1]
+    assert _arranged(Inheritance(links))[1] == names[:1]

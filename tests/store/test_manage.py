@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.store.threads import add_turns, all_bytes, context_of, new_thread, turn_ids
 
-from threadkeep.errors import InvalidRequest, ThreadBusy
+from threadkeep.errors import InvalidRequest, ThreadBusy, TurnNotFound
 from threadkeep.store import ThreadFilter, ThreadStore
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from threadkeep.backends import Lease
 
 
 def test_a_name_is_kept_shown_and_found(store: ThreadStore) -> None:
@@ -77,3 +79,33 @@ def test_a_thread_that_is_written_to_is_left_alone(store: ThreadStore) -> None:
             store.archive(thread)
     assert store.read(thread).name is None
     assert not store.read(thread).archived
+
+
+def test_an_archived_thread_is_not_reverted(store: ThreadStore) -> None:
+    thread = new_thread(store, "one", "two")
+    second = turn_ids(store, thread)[1]
+    store.archive(thread)
+    with pytest.raises(InvalidRequest, match="archived"):
+        store.revert(thread, before=second)
+    assert store.read(thread).archived
+
+
+def test_a_revert_takes_back_what_stands_when_it_has_the_lease(
+    store: ThreadStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two people take turns back at once: the later one goes on from what the earlier one left."""
+    thread = new_thread(store, "one", "two", "three")
+    turns = turn_ids(store, thread)
+    lease = store.backend.lease
+
+    def leased(wanted: str) -> Lease:
+        monkeypatch.setattr(store.backend, "lease", lease)
+        store.revert(thread, before=turns[2])
+        add_turns(store, thread, "four")
+        return lease(wanted)
+
+    monkeypatch.setattr(store.backend, "lease", leased)
+    with pytest.raises(TurnNotFound):
+        store.revert(thread, before=turns[2])
+    assert turn_ids(store, thread)[:2] == turns[:2]
+    assert b"four" in b"".join(context_of(store, thread))

@@ -712,16 +712,21 @@ def test_trap_37_files_from_before_the_envelope_as_codex_0_20_0_wrote_them(tmp_p
             messages = [line for line in lines[1:] if line.get("type") == "message"]
             sent = [json.loads(bytes(item.payload)) for item in store.resume(thread).context.items]
             assert [item for item in sent if item["type"] == "message"] == messages
+            texts = [line["content"][0]["text"] for line in messages if line["role"] == "user"]
+            assert asked(store, thread) == texts
+            assert listed[thread].preview == texts[0]
             assert said(store, thread) == said(store, thread, full=True)
             check_fast_is_full(store, thread)
             before = path.read_bytes()
             child = store.fork(thread).id
             assert said(store, child) == said(store, thread)
+            assert turns_of(store, child) == turns_of(store, thread)
             with store.writer(thread) as writer, writer.turn("and on", model="m", cwd=NOWHERE) as turn:
                 turn.say("an answer")
             assert path.read_bytes().startswith(before)
             assert said(store, thread)[-2:] == ["and on", "an answer"]
-            assert first_user(turns_of(store, thread)[0]) == "and on"
+            assert asked(store, thread) == [*texts, "and on"]
+            assert asked(store, child) == texts
             assert said(store, child) == said(store, child, full=True)
 
 
@@ -737,11 +742,73 @@ def before_the_envelope(thread: str) -> bytes:
     return b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
 
 
+def old_turns(thread: str, texts: list[str]) -> bytes:
+    """A history as Codex wrote it before the envelope: with surroundings, reasoning and a call in each turn."""
+
+    def message(role: str, kind: str, text: str) -> Json:
+        return {"type": "message", "id": None, "role": role, "content": [{"type": kind, "text": text}]}
+
+    around = ("environment_context", "user_instructions")
+    lines: list[Json] = [
+        {"id": thread, "timestamp": "2025-08-01T10:00:00.000Z", "instructions": None},
+        *(message("user", "input_text", f"<{tag}>\n\nx\n\n</{tag}>") for tag in around),
+    ]
+    for number, text in enumerate(texts):
+        call = {"call_id": f"call_{number}", "name": "shell", "arguments": '{"command":["bash","-lc","pwd"]}'}
+        output = json.dumps({"output": "/work\n", "metadata": {"exit_code": 0, "duration_seconds": 0.0}})
+        lines += [
+            message("user", "input_text", text),
+            {"record_type": "state"},
+            {"type": "reasoning", "id": "rs", "summary": [{"type": "summary_text", "text": f"on {text}"}]},
+            {"type": "function_call", "id": "fc", **call},
+            {"type": "function_call_output", "call_id": call["call_id"], "output": output},
+            message("assistant", "output_text", text.upper()),
+        ]
+    return b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
+
+
+def test_trap_37_turns_from_before_the_envelope_are_shown(ground: Ground) -> None:
+    thread = str(uuid.uuid4())
+    ground.put(old_turns(thread, TEXTS), thread=thread)
+    store = ground.store
+    assert store.read(thread).preview == TEXTS[0]
+    assert asked(store, thread) == TEXTS
+    for turn, text in zip(turns_of(store, thread, descending=False), TEXTS, strict=True):
+        assert turn["id"].startswith("rollout-")
+        asks, thinks, runs, answers = turn["items"]
+        assert [asks["type"], answers["type"], answers["text"]] == ["userMessage", "agentMessage", text.upper()]
+        assert [thinks["type"], thinks["summary"]] == ["reasoning", [f"on {text}"]]
+        assert [runs["type"], runs["aggregatedOutput"], runs["exitCode"]] == ["commandExecution", "/work\n", 0]
+    check_fast_is_full(store, thread)
+    counts = store.read(thread, counts=True).counts
+    assert counts is not None
+    assert (counts.items, counts.records) == (2 * len(TEXTS), 3 + 6 * len(TEXTS))
+    assert [check.name for check in store.verify(thread).checks if not check.ok] == []
+
+
+@pytest.mark.parametrize("kept", range(1, len(TEXTS)))
+def test_trap_37_forks_and_reverts_between_turns_from_before_the_envelope(ground: Ground, kept: int) -> None:
+    thread = str(uuid.uuid4())
+    ground.put(old_turns(thread, TEXTS), thread=thread)
+    ids = [turn["id"] for turn in turns_of(ground.store, thread, descending=False)]
+    through = ground.store.fork(thread, through=ids[kept - 1]).id
+    before = ground.store.fork(thread, before=ids[kept]).id
+    assert asked(ground.store, through) == asked(ground.store, before) == TEXTS[:kept]
+    assert said(ground.store, through) == said(ground.store, before) == said(ground.store, through, full=True)
+    ground.add(through, "foxtrot")
+    assert asked(ground.store, through) == [*TEXTS[:kept], "foxtrot"]
+    check_fast_is_full(ground.store, through)
+    ground.store.revert(thread, before=ids[kept])
+    assert asked(ground.reopened(cold=True), thread) == TEXTS[:kept]
+    assert asked(ground.store, through) == [*TEXTS[:kept], "foxtrot"]
+
+
 def test_trap_37_records_from_before_the_envelope_in_every_store(ground: Ground) -> None:
     thread = str(uuid.uuid4())
     ground.put(before_the_envelope(thread), thread=thread)
     assert said(ground.store, thread) == said(ground.store, thread, full=True) == ["alpha", "ALPHA"]
     assert ground.store.read(thread).mode == LEGACY
+    assert asked(ground.store, thread) == ["alpha"]
     child = ground.store.fork(thread).id
     ground.add(thread, "bravo")
     assert said(ground.store, thread) == ["alpha", "ALPHA", "bravo", "BRAVO"]

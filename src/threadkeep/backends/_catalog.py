@@ -1,6 +1,6 @@
 """The catalog: SQLite rows derived from rollouts. Disposable: it makes lists and totals fast and decides nothing.
 
-Two tables of opaque rows, each checked by its reader against the rollout that it was derived from, and two of a
+Three tables of opaque rows, each checked by its reader against the rollout that it was derived from, and two of a
 backend's own. A catalog that cannot be opened, is damaged, or was written by another version is thrown away and made
 anew; where that does not help (the home cannot be written to, the disk is full, somebody holds it) it lives in memory.
 """
@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
 __all__ = ["CATALOG_VERSION", "Catalog"]
 
-CATALOG_VERSION: Final = 2
+CATALOG_VERSION: Final = 3
 """Changes whenever a row's meaning changes: older catalogs are then made anew."""
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS rows (rollout_id TEXT PRIMARY KEY, stamp TEXT NOT NULL, data BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS totals (rollout_id TEXT, until INTEGER, data BLOB NOT NULL,
+  PRIMARY KEY (rollout_id, until)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS boundaries (rollout_id TEXT, until INTEGER, stamp TEXT NOT NULL, data BLOB NOT NULL,
   PRIMARY KEY (rollout_id, until)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS folders (path TEXT PRIMARY KEY, changed_ns INTEGER NOT NULL, scanned_ns INTEGER NOT NULL)
   WITHOUT ROWID;
@@ -36,9 +38,15 @@ CREATE INDEX IF NOT EXISTS names_by_folder ON names (folder);
 CREATE INDEX IF NOT EXISTS names_by_creation ON names (created_ms, thread_id);
 """
 
+_TABLES: Final = ("rows", "totals", "boundaries", "folders", "names")
+_OF_A_ROLLOUT: Final = ("rows", "totals", "boundaries")
+
 _BATCH: Final = 500
 
 _BUSY_SECONDS: Final = 5.0
+
+_UNDECODABLE: Final = "Could not decode to UTF-8"
+"""What Python's own ``sqlite3`` says of a damaged text: damage, though it comes as an `sqlite3.OperationalError`."""
 
 _PREFIXES: Final = 16
 """Of how many prefixes of one rollout totals are kept: its end, and where children branched off last."""
@@ -51,11 +59,15 @@ class Catalog:
 
     Args:
         path: The SQLite file; None for one in memory.
+
+    Attributes:
+        emptied: How often rows may have been lost: whoever remembers what is in the catalog reads it again then.
     """
 
     def __init__(self, path: str | None) -> None:
         self._path = path
         self._lock = threading.RLock()
+        self.emptied = 0
         self._connection = self._opened()
 
     @property
@@ -64,6 +76,7 @@ class Catalog:
         return self._path is None
 
     def _opened(self) -> sqlite3.Connection:
+        self.emptied += 1
         if self._path is not None:
             for attempt in range(2):
                 try:
@@ -120,7 +133,7 @@ class Catalog:
 
     def _renew(self, error: sqlite3.Error | UnicodeDecodeError) -> None:
         """Decide what the connection is opened to next."""
-        if isinstance(error, sqlite3.OperationalError):
+        if isinstance(error, sqlite3.OperationalError) and _UNDECODABLE not in str(error):
             if "locked" in str(error) or "busy" in str(error):
                 self._path = None  # somebody's long transaction
         elif self._path is not None:
@@ -177,22 +190,45 @@ class Catalog:
 
         self.run(work)
 
+    def boundary(self, rollout_id: str, until: int) -> tuple[str, bytes] | None:
+        """(stamp, data) of the boundary at ``until`` in a rollout."""
+
+        def work(db: sqlite3.Connection) -> tuple[str, bytes] | None:
+            row: tuple[str, bytes] | None = db.execute(
+                "SELECT stamp, data FROM boundaries WHERE rollout_id = ? AND until = ?", (rollout_id, until)
+            ).fetchone()
+            return row
+
+        return self.run(work)
+
+    def put_boundaries(self, rows: Iterable[tuple[str, int, str, bytes]]) -> None:
+        """Keep (rollout id, where the boundary is, stamp, data) rows."""
+        kept = list(rows)
+
+        def work(db: sqlite3.Connection) -> None:
+            with transaction(db):
+                db.executemany("INSERT OR REPLACE INTO boundaries VALUES (?, ?, ?, ?)", kept)
+
+        if kept:
+            self.run(work)
+
     def forget(self, rollout_id: str) -> None:
         """Drop what is known of a rollout."""
 
         def work(db: sqlite3.Connection) -> None:
             with transaction(db):
-                db.execute("DELETE FROM rows WHERE rollout_id = ?", (rollout_id,))
-                db.execute("DELETE FROM totals WHERE rollout_id = ?", (rollout_id,))
+                for table in _OF_A_ROLLOUT:
+                    db.execute(f"DELETE FROM {table} WHERE rollout_id = ?", (rollout_id,))  # noqa: S608
 
         self.run(work)
 
     def clear(self) -> None:
         """Drop everything."""
+        self.emptied += 1
 
         def work(db: sqlite3.Connection) -> None:
             with transaction(db):
-                for table in ("rows", "totals", "folders", "names"):
+                for table in _TABLES:
                     db.execute(f"DELETE FROM {table}")  # noqa: S608
 
         self.run(work)
@@ -213,7 +249,7 @@ class Catalog:
         def work(db: sqlite3.Connection) -> Mapping[str, int]:
             return {
                 table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
-                for table in ("rows", "totals", "folders", "names")
+                for table in _TABLES
             }
 
         return self.run(work)

@@ -102,7 +102,8 @@ def demo(
     for mode in (PAGINATED, LEGACY):
         if progress is not None:
             progress(f"writing a {mode} thread")
-        made, location = write_rollout(home, Recipe(mode=mode, size=size, seed=len(threads) + 1))
+        recipe = Recipe(mode=mode, size=size, seed=len(threads) + 1, opening=f"A made-up {mode} thread")
+        made, location = write_rollout(home, recipe)
         if progress is not None:
             progress(f"using the {mode} thread")
         with ThreadStore.open(home) as store:

@@ -25,6 +25,7 @@ CheckpointAge = Literal["current", "no-resume-metadata", "no-window-number", "no
 """Which of the checkpoint shapes that Codex has written over the years the compactions of a thread have."""
 
 _SPACING: Final = 2_000_000
+_LINE_WORDS: Final = 12
 _WORDS: Final = (
     "the thread store keeps every record and reads from the end until nothing older can matter while a checkpoint "
     "holds what came before it and a fork writes one small record that names its boundary in the parent file"
@@ -41,6 +42,7 @@ class Recipe(msgspec.Struct, frozen=True):
         age: The shape of its checkpoints.
         seed: Source of all chance.
         cwd: The folder that the thread worked in.
+        opening: What the user says first, which lists show; made up where it is empty.
     """
 
     mode: str = PAGINATED
@@ -49,6 +51,7 @@ class Recipe(msgspec.Struct, frozen=True):
     age: CheckpointAge = "current"
     seed: int = 1
     cwd: str = "/home/me/project"
+    opening: str = ""
 
 
 class Generated(msgspec.Struct):
@@ -118,6 +121,10 @@ class _Thread:
     def text(self, size: int) -> str:
         words = self.random.choices(_WORDS, k=size // 5)
         return " ".join(words)[:size]
+
+    def lines(self, size: int) -> str:
+        words = self.text(size).split(" ")
+        return "\n".join(" ".join(words[at : at + _LINE_WORDS]) for at in range(0, len(words), _LINE_WORDS))
 
     def session_meta(self) -> bytes:
         return self.record(
@@ -230,6 +237,8 @@ class _Thread:
         turn, started = self.last_turn, self.clock.ms
         yield self.context()
         text = self.text(300)
+        if self.made.turns == 1 and self.recipe.opening:
+            text = self.recipe.opening
         message = build.user_message(text, item_id=f"msg_{self.ids.new()}", turn_id=turn)
         yield self.response(message)
         yield (
@@ -279,7 +288,7 @@ class _Thread:
                 "call_id": call,
             }
         )
-        output = self.text(self.random.randrange(3_000, 5_000))
+        output = self.lines(self.random.randrange(3_000, 5_000))
         now = self.clock.ms
         if paginated:
             yield self.item(

@@ -1,4 +1,7 @@
-"""The picture of it: what a resume takes against how much history there is, both axes logarithmic."""
+"""The picture of it: what operations take against how much history there is, both axes logarithmic.
+
+It has a background of its own: a page shows it as an image, and its theme need not be the one that the browser tells.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,13 @@ __all__ = ["drawn"]
 
 _WIDTH: Final = 720
 _HEIGHT: Final = 400
-_LEFT: Final = 64
-_RIGHT: Final = 168
-_TOP: Final = 48
-_BOTTOM: Final = 56
+_LEFT: Final = 76
+_RIGHT: Final = 196
+_TOP: Final = 72
+_BOTTOM: Final = 60
 _MB: Final = 1_000_000
 _LABEL_GAP: Final = 16
+_TICK_GAP: Final = 56
 
 
 class _Line(NamedTuple):
@@ -35,42 +39,39 @@ class _Line(NamedTuple):
 _LINES: Final = (
     _Line("replay", "full replay", "replay"),
     _Line("fork", "fork", "fork"),
-    _Line("resume", "resume", "resume"),
     _Line("page", "page of 20 turns", "page"),
+    _Line("resume", "resume", "resume"),
 )
 
 _STYLE: Final = """
-  text { font: 13px system-ui, sans-serif; fill: #57606a }
+  text { font: 13px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; fill: #57606a }
   .title { font-size: 15px; font-weight: 600; fill: #24292f }
+  .ground { fill: #ffffff; stroke: #d0d7de }
   .grid { stroke: #d0d7de; stroke-width: 1 }
-  .line { fill: none; stroke-width: 2.5; stroke-linejoin: round }
-  .replay { stroke: #cf222e } .fork { stroke: #8250df } .resume { stroke: #1a7f37 }
-  .page { stroke: #0969da }
-  .dot.replay { fill: #cf222e } .dot.fork { fill: #8250df } .dot.resume { fill: #1a7f37 }
-  .dot.page { fill: #0969da }
+  .line { fill: none; stroke: currentColor; stroke-width: 2.5; stroke-linejoin: round }
+  .dot, .name { fill: currentColor }
+  .replay { color: #cf222e } .fork { color: #8250df } .page { color: #0969da } .resume { color: #1a7f37 }
   @media (prefers-color-scheme: dark) {
     text { fill: #9198a1 } .title { fill: #f0f6fc } .grid { stroke: #30363d }
+    .ground { fill: #0d1117; stroke: #30363d } .name { fill: currentColor }
+    .replay { color: #ff7b72 } .fork { color: #bc8cff } .page { color: #58a6ff } .resume { color: #3fb950 }
   }
 """
 
 
 class _Scale(NamedTuple):
-    """A logarithmic axis: the powers of ten that it spans, and the places of its ends."""
+    """A logarithmic axis: the values and the places of its ends, and the values that get a line."""
 
-    low: int
-    high: int
+    low: float
+    high: float
     start: float
     end: float
+    ticks: tuple[float, ...]
 
     def place(self, value: float) -> float:
         """Where a value stands."""
-        part = (math.log10(value) - self.low) / (self.high - self.low)
+        part = math.log10(value / self.low) / math.log10(self.high / self.low)
         return self.start + part * (self.end - self.start)
-
-    @property
-    def powers(self) -> range:
-        """The powers of ten that get a line."""
-        return range(self.low, self.high + 1)
 
 
 def drawn(report: Report, mode: str) -> str:
@@ -86,18 +87,25 @@ def drawn(report: Report, mode: str) -> str:
     lines = [(line, points) for line in _LINES if (points := _points(report, mode, line.operation))]
     if not lines:
         raise ValueError(f"nothing was measured of {mode} threads")
-    across = _scale([x for _, points in lines for x, _ in points], _LEFT, _WIDTH - _RIGHT)
-    up = _scale([y for _, points in lines for _, y in points], _HEIGHT - _BOTTOM, _TOP)
+    across = _sizes([x for _, points in lines for x, _ in points])
+    up = _times([y for _, points in lines for _, y in points])
+    runs = max(row.measured.runs for row in report.rows if row.mode == mode)
+    taken = "one run" if runs == 1 else f"median of {runs} runs"
+    title = f"Time against length of history ({escape(mode)} threads)"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">',
+        f"<title>{title}</title>",
         f"<style>{_STYLE}</style>",
-        f'<text class="title" x="{_LEFT}" y="24">Milliseconds against history ({escape(mode)} threads)</text>',
+        f'<rect class="ground" x="0.5" y="0.5" width="{_WIDTH - 1}" height="{_HEIGHT - 1}" rx="6"/>',
+        f'<text class="title" x="{_LEFT}" y="30">{title}</text>',
+        f'<text x="{_LEFT}" y="50">{taken}; both axes are logarithmic</text>',
         *_grid(across, up),
     ]
     heights = _apart([up.place(points[-1][1]) for _, points in lines])
     for (line, points), height in zip(lines, heights, strict=True):
         parts += _curve(line, points, across, up, height)
-    parts.append(f'<text x="{_LEFT}" y="{_HEIGHT - 10}">MB of history</text>')
+    middle = (_LEFT + _WIDTH - _RIGHT) / 2
+    parts.append(f'<text x="{middle:.1f}" y="{_HEIGHT - 14}" text-anchor="middle">size of the thread</text>')
     parts.append("</svg>")
     return "\n".join(parts) + "\n"
 
@@ -108,24 +116,43 @@ def _points(report: Report, mode: str, operation: str) -> list[tuple[float, floa
     return sorted((row.size / _MB, max(row.measured.ms, 0.01)) for row in rows if not row.measured.cold)
 
 
-def _scale(values: Sequence[float], start: float, end: float) -> _Scale:
+def _sizes(values: Sequence[float]) -> _Scale:
+    """The axis of sizes, from the smallest to the largest thread, with a line at each where there is room."""
+    low, high = min(values), max(*values, 1.1 * min(values))
+    across = _Scale(low, high, _LEFT, _WIDTH - _RIGHT, ())
+    ticks: list[float] = []
+    for value in sorted(values):
+        if not ticks or across.place(value) - across.place(ticks[-1]) >= _TICK_GAP:
+            ticks.append(value)
+    return across._replace(ticks=tuple(ticks))
+
+
+def _times(values: Sequence[float]) -> _Scale:
+    """The axis of times, over whole powers of ten."""
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
-    return _Scale(low, max(high, low + 1), start, end)
+    powers = range(low, max(high, low + 1) + 1)
+    return _Scale(
+        10.0 ** powers[0], 10.0 ** powers[-1], _HEIGHT - _BOTTOM, _TOP, tuple(10.0**power for power in powers)
+    )
 
 
 def _grid(across: _Scale, up: _Scale) -> Iterator[str]:
-    for power in up.powers:
-        y = up.place(10.0**power)
+    for ms in up.ticks:
+        y = up.place(ms)
         yield f'<line class="grid" x1="{_LEFT}" y1="{y:.1f}" x2="{_WIDTH - _RIGHT}" y2="{y:.1f}"/>'
-        yield f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_number(power)} ms</text>'
-    for power in across.powers:
-        x = across.place(10.0**power)
+        yield f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_tick(ms)}</text>'
+    for mb in across.ticks:
+        x = across.place(mb)
         yield f'<line class="grid" x1="{x:.1f}" y1="{_TOP}" x2="{x:.1f}" y2="{_HEIGHT - _BOTTOM}"/>'
-        yield f'<text x="{x:.1f}" y="{_HEIGHT - _BOTTOM + 20}" text-anchor="middle">{_number(power)}</text>'
+        yield f'<text x="{x:.1f}" y="{_HEIGHT - _BOTTOM + 20}" text-anchor="middle">{_megabytes(mb)}</text>'
 
 
-def _number(power: int) -> str:
-    return f"{10**power:,}" if power >= 0 else f"{10.0**power:.{-power}f}"
+def _tick(ms: float) -> str:
+    return f"{ms / 1000:,.0f} s" if ms >= 1000 else f"{ms:g} ms"
+
+
+def _megabytes(mb: float) -> str:
+    return f"{mb / 1000:.3g} GB" if mb >= 1000 else f"{mb:.0f} MB" if mb >= 10 else f"{mb:.2g} MB"
 
 
 def _curve(
@@ -137,7 +164,7 @@ def _curve(
     for x, y in places:
         yield f'<circle class="dot {line.style}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>'
     label = f"{line.title}, {_ms(points[-1][1])}"
-    yield f'<text x="{places[-1][0] + 10:.1f}" y="{height + 4:.1f}">{escape(label)}</text>'
+    yield f'<text class="name {line.style}" x="{places[-1][0] + 10:.1f}" y="{height + 4:.1f}">{escape(label)}</text>'
 
 
 def _ms(ms: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 from typing import TYPE_CHECKING, Final
@@ -81,6 +82,8 @@ def bench(session: Session, sizes: list[int], modes: list[str], runs: int, folde
     from threadkeep.bench._bench import bytes_needed
     from threadkeep.bench._svg import drawn
 
+    if svg is not None and not os.path.isdir(os.path.dirname(os.path.abspath(svg))):
+        raise click.UsageError(f"there is no folder for {svg}")
     with contextlib.ExitStack() as stack:
         if folder is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="threadkeep-bench-"))
@@ -149,7 +152,7 @@ def _show_rows(session: Session, mode: str, rows: Sequence[BenchRow]) -> None:
             ]
         )
     titles = ("history", "median", "quickest", "read", "written", "decoded", "peak memory")
-    session.table([Column(""), *(Column(title, right=True) for title in titles)], cells)
+    session.table([Column(""), *(Column(title, right=True) for title in titles)], cells, titled=True)
 
 
 def _show_aged(session: Session, rows: Sequence[BenchRow]) -> None:
@@ -168,7 +171,7 @@ def _show_aged(session: Session, rows: Sequence[BenchRow]) -> None:
         for row in rows
     ]
     titles = ("history", "median", "read", "whole scans")
-    session.table([Column(""), *(Column(title, right=True) for title in titles)], cells)
+    session.table([Column(""), *(Column(title, right=True) for title in titles)], cells, titled=True)
 
 
 def _show_limits(session: Session, report: Report) -> None:
@@ -181,4 +184,4 @@ def _show_limits(session: Session, report: Report) -> None:
         for limit in report.limits
     ]
     titles = ("history", "median", "quickest", "resume takes")
-    session.table([Column(""), *(Column(title, right=True) for title in titles)], cells)
+    session.table([Column(""), *(Column(title, right=True) for title in titles)], cells, titled=True)

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 _MB: Final = 1_000_000
-_BAR: Final = 40
+_BAR: Final = 16
+"""Columns of the longest bar: with the figures beside it a line has at most 80."""
+
 _MOST_MB: Final = 100_000
 
 
@@ -61,6 +63,8 @@ def demo(session: Session, size: float, keep: str | None) -> int:
 def _show(session: Session, done: Demo) -> None:
     from threadkeep.cli._text import clean
 
+    session.line("Two made-up threads: what is done with one, beside a full replay of the same.")
+    session.line()
     for thread in done.threads:
         _show_thread(session, thread)
     if done.home is None:
@@ -101,7 +105,8 @@ def _show_thread(session: Session, thread: DemoThread) -> None:
             Column("", style="dim"),
         ],
         rows,
+        titled=True,
     )
-    verdict = "the same as the whole history says" if thread.equal else "NOT what the whole history says"
+    verdict = "yes, for the thread and for its fork" if thread.equal else "NO, the whole history says something else"
     session.line(f"Fast equals full: {session.style(verdict, 'good' if thread.equal else 'bad')}")
     session.line()

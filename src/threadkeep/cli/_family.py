@@ -42,7 +42,10 @@ def tree(session: Session, thread: str | None) -> None:
     from threadkeep.cli._table import Column
 
     columns = [Column("ID", style="id"), Column("OWN", right=True), Column("INHERITED", right=True), Column("THREAD")]
-    session.table(columns, [_row(session, one) for one in placed])
+    ids = session.ids([one.node.id for one in placed])
+    session.table(columns, [_row(session, one, shown) for one, shown in zip(placed, ids, strict=True)])
+    if not placed:
+        session.no_threads()
 
 
 def _walk(roots: Sequence[TreeNode]) -> Iterator[_Placed]:
@@ -71,14 +74,15 @@ def _childless(node: TreeNode) -> TreeNode:
     return msgspec.structs.replace(node, children=[])
 
 
-def _row(session: Session, placed: _Placed) -> list[str]:
+def _row(session: Session, placed: _Placed, shown_id: str) -> list[str]:
     from threadkeep.cli._text import clean, size
 
     node = placed.node
     flags = f"[{node.relation}] " if node.relation in ("copy", "agent") else ""
     flags += ("[deleted] " if node.deleted else "") + ("[archived] " if node.archived else "")
     inherited = size(node.inherited_bytes) if node.inherited_bytes else "-"
-    return [node.id, size(node.own_bytes), inherited, _branch(placed.more, session.draws) + flags + clean(node.title)]
+    title = clean(node.title) or ("" if flags else "(no title)")
+    return [shown_id, size(node.own_bytes), inherited, _branch(placed.more, session.draws) + flags + title]
 
 
 def _branch(more: tuple[bool, ...], draws: bool) -> str:
@@ -103,6 +107,9 @@ def du(session: Session) -> None:
     if session.json:
         session.answer({"data": families, "total": totals})
         return
+    if not families:
+        session.no_threads()
+        return
     from threadkeep.cli._table import Column
     from threadkeep.cli._text import amount, clean, size
 
@@ -110,12 +117,12 @@ def du(session: Session) -> None:
     columns = [Column("FAMILY OF", style="id"), Column("THREADS", right=True)]
     columns += [Column(title, right=True) for title in figures]
     rows = []
-    for family in families:
+    for family, root in zip(families, session.ids([family.root for family in families]), strict=True):
         numbers = [family.own_bytes, family.inherited_bytes, family.duplicated_bytes, family.pinned_bytes]
-        rows.append([family.root, f"{family.threads:,}", *map(size, numbers), clean(family.title)])
+        rows.append([root, f"{family.threads:,}", *map(size, numbers), clean(family.title)])
     sums = [totals[f"{name}Bytes"] for name in ("own", "inherited", "duplicated", "pinned")]
     rows.append([amount(len(families), "family", "families"), f"{totals['threads']:,}", *map(size, sums), "in all"])
-    session.table([*columns, Column("TITLE")], rows)
+    session.table([*columns, Column("TITLE")], rows, titled=True)
 
 
 def _totals(families: Sequence[Family]) -> dict[str, int]:

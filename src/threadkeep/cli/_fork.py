@@ -27,6 +27,8 @@ def fork(session: Session, thread: str, through: str | None, before: str | None)
 
     Nothing is copied. By default it has all turns, a running one up to now. Prints the new thread's id.
     """
+    if through is not None and before is not None:
+        raise click.UsageError("--through or --before, not both")
     from threadkeep.cli._text import size
 
     with session.store() as store, session.working("forking"):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from threadkeep.cli._text import amount, body, clean, date, span
+from threadkeep.cli._text import amount, body, clean, date, fit, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,16 +22,20 @@ __all__ = ["said_in", "status_style", "turn_lines"]
 _MOST_LINES: Final = 12
 """Lines of a tool's output that are shown; messages are shown whole."""
 
+_MOST_COLUMNS: Final = 300
+"""Columns of such a line, and of what a tool was called with."""
+
 _STATUS_STYLES: Final = {"completed": "good", "failed": "bad", "interrupted": "warning", "inProgress": "warning"}
 
 
 class _Shown(NamedTuple):
-    """An item as it is shown: who or what, on the same line what it is about, and its text."""
+    """An item as it is shown: who or what, on the same line what it is about and how it ended, and its text."""
 
     label: str
     about: str = ""
     text: str = ""
     whole: bool = False
+    outcome: str = ""
 
 
 def status_style(status: str) -> str:
@@ -72,15 +76,23 @@ def _milliseconds(seconds: Any) -> float | None:
 def _item_lines(item: Json, style: Style) -> Iterator[str]:
     shown = _shown(item)
     head = style(clean(shown.label), "bold")
-    yield f"{head}  {clean(shown.about)}" if shown.about else head
+    yield f"{head}  {_about(shown)}" if shown.about else head
     lines = body(shown.text).rstrip("\n").split("\n") if shown.text.strip() else []
     most = len(lines) if shown.whole else _MOST_LINES
     # One line more is not worth a line that says so.
     cut = len(lines) - most if len(lines) > most + 1 else 0
+    hidden = 0
     for line in lines[: len(lines) - cut]:
-        yield f"  {line}".rstrip()
-    if cut:
-        yield style(f"  ... {amount(cut, 'more line')}", "dim")
+        told = line if shown.whole else fit(line, _MOST_COLUMNS)
+        hidden += len(line) - len(told)
+        yield f"  {told}".rstrip()
+    if cut or hidden:
+        more = amount(cut, "more line") if cut else amount(hidden, "more character")
+        yield style(f"  ... {more} (--json has all)", "dim")
+
+
+def _about(shown: _Shown) -> str:
+    return f"{fit(clean(shown.about), _MOST_COLUMNS)} {clean(shown.outcome)}".rstrip()
 
 
 def _shown(item: Json) -> _Shown:
@@ -136,35 +148,34 @@ def _outcome(item: Json, *more: str) -> str:
     told += more
     if isinstance(item.get("durationMs"), int):
         told.append(span(item["durationMs"]))
-    return f"  ({', '.join(told)})" if told else ""
+    return f"({', '.join(told)})" if told else ""
 
 
 def _command(item: Json) -> _Shown:
     code = item.get("exitCode")
     more = [f"exit {code}"] if code is not None else []
     output = str(item.get("aggregatedOutput") or "")
-    return _Shown("ran", f"{item.get('command') or ''}{_outcome(item, *more)}", output)
+    return _Shown("ran", str(item.get("command") or ""), output, outcome=_outcome(item, *more))
 
 
 def _changes(item: Json) -> _Shown:
     changes = [change for change in item.get("changes") or () if isinstance(change, dict)]
     paths = [f"{change.get('path')} ({(change.get('kind') or {}).get('type')})" for change in changes]
     diffs = "\n".join(str(change.get("diff") or "").rstrip("\n") for change in changes)
-    return _Shown("edited", ", ".join(paths) + _outcome(item), diffs)
+    return _Shown("edited", ", ".join(paths), diffs, outcome=_outcome(item))
 
 
 def _mcp(item: Json) -> _Shown:
     failure = item.get("error")
     text = str(failure.get("message")) if isinstance(failure, dict) else _texts(item.get("result"))
-    return _Shown(
-        "called", f"{item.get('server')}.{item.get('tool')} {_json(item.get('arguments'))}{_outcome(item)}", text
-    )
+    called = f"{item.get('server')}.{item.get('tool')} {_json(item.get('arguments'))}"
+    return _Shown("called", called, text, outcome=_outcome(item))
 
 
 def _dynamic(item: Json) -> _Shown:
     name = ".".join(str(part) for part in (item.get("namespace"), item.get("tool")) if part)
     text = _texts({"content": item.get("contentItems")})
-    return _Shown("called", f"{name} {_json(item.get('arguments'))}{_outcome(item)}", text)
+    return _Shown("called", f"{name} {_json(item.get('arguments'))}", text, outcome=_outcome(item))
 
 
 def _output(item: Json) -> _Shown:
@@ -177,7 +188,7 @@ def _search(item: Json) -> _Shown:
 
 def _agents(item: Json) -> _Shown:
     agents = ", ".join(str(agent) for agent in item.get("receiverThreadIds") or ())
-    return _Shown("agent", f"{item.get('tool')} {agents}{_outcome(item)}", str(item.get("prompt") or ""))
+    return _Shown("agent", f"{item.get('tool')} {agents}", str(item.get("prompt") or ""), outcome=_outcome(item))
 
 
 def _agent_activity(item: Json) -> _Shown:
@@ -187,9 +198,8 @@ def _agent_activity(item: Json) -> _Shown:
 def _image(item: Json) -> _Shown:
     made = item.get("type") == "imageGeneration"
     path = item.get("savedPath") if made else item.get("path")
-    return _Shown(
-        "made an image" if made else "looked at", f"{path or ''}{_outcome(item)}", str(item.get("revisedPrompt") or "")
-    )
+    label, prompt = "made an image" if made else "looked at", str(item.get("revisedPrompt") or "")
+    return _Shown(label, str(path or ""), prompt, outcome=_outcome(item))
 
 
 def _sleep(item: Json) -> _Shown:

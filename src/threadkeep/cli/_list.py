@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -14,9 +13,6 @@ if TYPE_CHECKING:
     from threadkeep.store import SortKey, Thread
 
 __all__ = ["list_threads"]
-
-_WIDE: Final = 110
-"""Width of a terminal from which on there is room for the folder."""
 
 _SORTS: Final[dict[str, SortKey]] = {"updated": "updated_at", "created": "created_at"}
 
@@ -55,10 +51,10 @@ def list_threads(
         session.answer({"data": page.data, "nextCursor": page.next_cursor})
         return
     _show(session, page.data, sort)
-    if not page.data:
-        session.note(
-            f"no threads in {session.home}" if os.path.isdir(session.home) else f"{session.home} does not exist"
-        )
+    if not page.data and (archived or search is not None or cwd is not None or cursor is not None):
+        session.note("no such threads")
+    elif not page.data:
+        session.no_threads()
     if page.next_cursor is not None:
         session.note(f"more: --cursor {page.next_cursor}")
 
@@ -67,14 +63,15 @@ def _show(session: Session, threads: list[Thread], sort: str) -> None:
     from threadkeep.cli._table import Column
     from threadkeep.cli._text import clean, date, fit, size
 
-    wide = session.terminal is None or session.terminal >= _WIDE
+    wide = session.wide
     columns = [Column("ID", style="id"), Column(sort.upper()), Column("SIZE", right=True)]
     columns += [Column("FOLDER", style="dim")] if wide else []
     rows = []
-    for thread in threads:
+    for thread, shown_id in zip(threads, session.ids([thread.id for thread in threads]), strict=True):
         flags = ("[archived] " if thread.archived else "") + ("[damaged] " if thread.problem else "")
+        flags += "[agent] " if thread.parent_thread_id else ""
         folder = [fit(clean(thread.cwd or "-"), 40)] if wide else []
-        title = clean(thread.name or thread.preview)
+        title = clean(thread.name or thread.preview) or ("" if flags else "(no title)")
         when = date(thread.updated_ms if sort == "updated" else thread.created_ms)
-        rows.append([thread.id, when, size(thread.size), *folder, flags + title])
+        rows.append([shown_id, when, size(thread.size), *folder, flags + title])
     session.table([*columns, Column("TITLE")], rows)

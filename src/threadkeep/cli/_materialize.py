@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -62,7 +63,9 @@ def _all(session: Session, store: ThreadStore, progress: Progress) -> int:
             session.record(written)
         else:
             session.line(_told(written))
-    if not threads:
+    if not threads and not os.path.isdir(session.home):
+        session.no_threads()
+    elif not threads:
         session.note("Codex can read every thread as it is")
     return code
 

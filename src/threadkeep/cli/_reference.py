@@ -49,7 +49,10 @@ all of them.
 
 - The answer goes to stdout; hints, questions, progress and errors go to stderr.
 - On a terminal: colours (none with `NO_COLOR` set), tables with titles, cut to the width of the terminal, and progress
-  of whatever takes longer than a second. Elsewhere: the same columns, aligned by spaces, without titles and colours.
+  of whatever takes longer than a second. Elsewhere: the same columns, aligned by spaces, without colours; titles only
+  above figures (`du`, `demo`, `bench`), and texts cut to 120 columns.
+- On a terminal of less than 110 columns, `list`, `tree` and `du` show beginnings of ids, which every command takes.
+- `show` cuts what tools were given and gave back to a few lines and says how much more there is; `--json` cuts nothing.
 - Nothing that was recorded can move the cursor, colour a line or turn its direction: control characters are shown as
   `\\x1b` or `\\u202e`.
 - `--json` answers with one JSON object, in camel case throughout; objects and dicts that come from a rollout

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from threadkeep.store import Resumed, ThreadStore
 
 __all__ = ["context", "resume"]
+
+_TITLE: Final = 120
+"""Columns of a title where there is no terminal, with its label."""
 
 
 @click.command(epilog=example("threadkeep context 0199a213 --json | jq '.data[].type'"))
@@ -57,9 +60,11 @@ def resume(session: Session, thread: str | None, last: bool) -> None:
     if facts is None:
         session.answer(_answer(found, took))
         return
-    from threadkeep.cli._text import clean
+    from threadkeep.cli._text import clean, fit, size
 
-    told = [("thread", found.thread_id), ("title", facts.name or facts.preview), *_lines(found, took, facts.size)]
+    title = fit(clean(facts.name or facts.preview), (session.terminal or _TITLE) - 12)
+    own = f"{size(facts.size)}{', the rest is inherited' if facts.base else ''}"
+    told = [("thread", found.thread_id), ("title", title), *_lines(found, took, own)]
     for name, value in told:
         if value:
             session.line(f"{session.style(f'{name:<11}', 'dim')} {clean(value)}")
@@ -84,7 +89,7 @@ def _answer(found: Resumed, took: float) -> dict[str, Any]:
     return {**answer, **context, "elapsedMs": round(took, 3)}
 
 
-def _lines(found: Resumed, took: float, stored: int) -> Iterator[tuple[str, str]]:
+def _lines(found: Resumed, took: float, stored: str) -> Iterator[tuple[str, str]]:
     from threadkeep.cli._text import amount, size, span
 
     settings = found.settings or {}
@@ -106,7 +111,7 @@ def _lines(found: Resumed, took: float, stored: int) -> Iterator[tuple[str, str]
         kept = sum(item.checkpointed for item in items)
         yield "checkpoint", f"{amount(kept, 'item')}, at byte {checkpoint.offset:,} of rollout {checkpoint.rollout}"
     cost = found.cost
-    read = f"{span(took)}, read {size(cost.bytes_read)} (the rollout has {size(stored)})"
+    read = f"{span(took)}, read {size(cost.bytes_read)} (the rollout has {stored})"
     yield (
         "cost",
         f"{read}, decoded {amount(cost.records_decoded, 'record')} in {amount(cost.rollouts_opened, 'rollout')}",

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Session"]
 
+_WIDE: Final = 110
+"""Width of a terminal from which on there is room for whole ids and folders."""
+
+_SHORT_ID: Final = 18
+"""Characters of an id on a narrow terminal: the time of a UUIDv7 and twelve bits of chance."""
+
 _STYLES: Final[dict[str, dict[str, Any]]] = {
     "bold": {"bold": True},
     "dim": {"dim": True},
@@ -106,11 +112,11 @@ class Session:
         """A line of text on stdout. What of it came from a rollout must have been made fit to be shown."""
         self._write(f"{text}\n".encode(sys.stdout.encoding or "utf-8", "backslashreplace"))
 
-    def table(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-        """A table on stdout."""
+    def table(self, columns: Sequence[Column], rows: Sequence[Sequence[str]], *, titled: bool = False) -> None:
+        """A table on stdout; ``titled`` keeps its titles where there is no terminal."""
         from threadkeep.cli._table import table
 
-        for line in table(columns, rows, terminal=self.terminal, style=self.style):
+        for line in table(columns, rows, terminal=self.terminal, style=self.style, titled=titled):
             self.line(line)
 
     def answer(self, value: Any) -> None:
@@ -125,6 +131,21 @@ class Session:
         """A line for people on stderr, beside the answer; nothing where the answer is JSON."""
         if not self.json:
             click.echo(text, err=True)
+
+    def no_threads(self) -> None:
+        """Say that the home holds nothing that could be shown, or is not there."""
+        there = os.path.isdir(self.home)
+        self.note(f"no threads in {self.home}" if there else f"{self.home} does not exist")
+
+    @property
+    def wide(self) -> bool:
+        """Whether there is room for whole ids and folders: on a wide terminal, and where there is none."""
+        return self.terminal is None or self.terminal >= _WIDE
+
+    def ids(self, ids: Sequence[str]) -> list[str]:
+        """Ids as they are shown in a table: on a narrow terminal their beginnings, where these tell them apart."""
+        short = [one[:_SHORT_ID] for one in ids]
+        return list(ids) if self.wide or len(set(short)) < len(set(ids)) else short
 
     def _json(self, value: Any, *, indent: bool) -> None:
         from threadkeep.cli._json import encode, readable

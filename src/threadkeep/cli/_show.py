@@ -21,7 +21,7 @@ __all__ = ["show", "turns"]
 _PAGE: Final = 100
 """Most turns that the store gives at once."""
 
-_TITLE: Final = 200
+_TITLE: Final = 120
 """Columns of a title where there is no terminal."""
 
 

@@ -15,7 +15,7 @@ _GAP: Final = "  "
 _LEAST: Final = 12
 """Columns that the last cell of a row has at least, whatever the terminal."""
 
-_MOST: Final = 400
+_MOST: Final = 120
 """Columns that the last cell of a row has at most where there is no terminal: a title may be a whole document."""
 
 
@@ -41,17 +41,21 @@ def table(
     *,
     terminal: int | None,
     style: Callable[[str, str], str],
+    titled: bool = False,
 ) -> list[str]:
     """The lines of a table; the last column takes what is left of the width.
 
     Args:
         columns: The columns.
         rows: Their cells, fit to be shown.
-        terminal: Width of the terminal; None where there is none: then no titles are shown, and little is cut.
+        terminal: Width of the terminal; None where there is none: then no titles are shown, and the last cell alone is
+            cut.
         style: Applies a style to a text.
+        titled: Whether titles are shown without a terminal, too: figures say nothing without them.
     """
     titles = [column.title for column in columns]
-    shown = [titles, *rows] if terminal is not None else list(rows)
+    titled = titled or terminal is not None
+    shown = [titles, *rows] if titled else list(rows)
     widths = [
         max([columns[index].least, *(width(row[index]) for row in shown)], default=0)
         for index in range(len(columns) - 1)
@@ -59,7 +63,7 @@ def table(
     used = sum(widths) + len(_GAP) * len(widths)
     rest = max(terminal - used, _LEAST) if terminal is not None else _MOST
     lines = [_line(columns, row, widths, rest, style) for row in rows]
-    if terminal is not None:
+    if titled:
         plain = [column._replace(style="dim") for column in columns]
         lines.insert(0, _line(plain, titles, widths, rest, style))
     return lines

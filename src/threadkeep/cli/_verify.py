@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -51,6 +52,7 @@ def _all(session: Session, store: ThreadStore, progress: Progress) -> int:
     from threadkeep.errors import ThreadkeepError, ThreadNotFound
 
     code = OK
+    threads = bad = 0
     for thread_id in _every_thread(store):
         progress.label = f"verifying {thread_id}"
         try:
@@ -59,17 +61,29 @@ def _all(session: Session, store: ThreadStore, progress: Progress) -> int:
             continue  # deleted since it was listed
         except ThreadkeepError as error:
             code = PROBLEM
+            threads, bad = threads + 1, bad + 1
             if session.json:
                 session.record({"threadId": thread_id, "ok": False, "error": describe(error)})
             else:
                 session.line(f"{session.style('failed ', 'bad')} {thread_id}  {message(error)}")
             continue
         code = code if found.ok else PROBLEM
+        threads, bad = threads + 1, bad + (not found.ok)
         if session.json:
             session.record(_record(found))
         else:
             _show(session, found, in_full=False)
+    _sum_up(session, threads, bad)
     return code
+
+
+def _sum_up(session: Session, threads: int, bad: int) -> None:
+    from threadkeep.cli._text import amount
+
+    if threads:
+        session.note(f"{amount(threads, 'thread')}, {f'{bad:,} with problems' if bad else 'all ok'}")
+    else:
+        session.no_threads()
 
 
 def _every_thread(store: ThreadStore) -> Iterator[str]:
@@ -144,7 +158,10 @@ def doctor(session: Session, fix: bool) -> int:
                 session.record(finding)
             else:
                 session.line(_finding(session, finding))
-    session.note(_summary(found, fixed, fixable))
+    if found or os.path.isdir(session.home):
+        session.note(_summary(found, fixed, fixable))
+    else:
+        session.no_threads()
     return code
 
 

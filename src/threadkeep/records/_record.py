@@ -110,7 +110,12 @@ class Record(msgspec.Struct, gc=False, eq=False):
         if isinstance(head, tuple):
             return head[1]
         digits = head[2]
-        return int(digits) if digits is not None else None
+        if digits is not None:
+            return int(digits)
+        if self.line.find(b'"ordinal"', head.end()) < 0:
+            return None
+        envelope = self._decoded()  # not Codex's order of keys: it may stand behind the payload
+        return envelope.ordinal if envelope is not None else None
 
     @property
     def end(self) -> int:

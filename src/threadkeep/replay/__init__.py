@@ -5,11 +5,12 @@ one state machine that is driven backwards until nothing older can matter, or ov
 """
 
 from threadkeep.replay._context import ContextItem, ModelContext, Window
-from threadkeep.replay._find import find_turn, next_start
+from threadkeep.replay._find import find_turn, next_start, next_turn
 from threadkeep.replay._metadata import Counts, ThreadFacts, forked_facts, read_counts, read_facts, read_place
 from threadkeep.replay._pages import DEFAULT_LIMIT, MAX_LIMIT, ItemPage, TurnPage, item_page, turn_page
 from threadkeep.replay._reader import TurnReader, record_at
 from threadkeep.replay._replay import read_context
+from threadkeep.replay._said import Said, SaidBefore
 from threadkeep.replay._totals import Totals, TotalsSource, count
 from threadkeep.replay._turn import ItemEntry, ItemsView, Position, TurnEntry
 
@@ -23,6 +24,8 @@ __all__ = [
     "ItemsView",
     "ModelContext",
     "Position",
+    "Said",
+    "SaidBefore",
     "ThreadFacts",
     "Totals",
     "TotalsSource",
@@ -35,6 +38,7 @@ __all__ = [
     "forked_facts",
     "item_page",
     "next_start",
+    "next_turn",
     "read_context",
     "read_counts",
     "read_facts",

@@ -6,25 +6,30 @@ from typing import Any
 
 import msgspec
 
+from threadkeep.records import EMPTY_RAW
 from threadkeep.replay._turn import Position
 
 __all__ = ["ContextItem", "ModelContext", "Window"]
 
 
-class ContextItem(msgspec.Struct):
-    """One response item of the context.
+class ContextItem(msgspec.Struct, omit_defaults=True):
+    """One response item of the context. In its JSON form what is empty or false is left out.
 
     Attributes:
         payload: The item as the bytes that it is.
-        metadata: The harness metadata beside it; empty where there is none. Never sent to a model.
         position: The record that it comes from: its own, or the checkpoint's.
+        metadata: The harness metadata beside it; empty where there is none. Never sent to a model.
         checkpointed: Whether it comes from the checkpoint's replacement history.
     """
 
     payload: msgspec.Raw
-    metadata: msgspec.Raw
     position: Position
+    metadata: msgspec.Raw = EMPTY_RAW
     checkpointed: bool = False
+
+    def __post_init__(self) -> None:
+        if not len(self.metadata):
+            self.metadata = EMPTY_RAW  # the very object: msgspec leaves defaults out by identity
 
 
 class Window(msgspec.Struct, frozen=True):

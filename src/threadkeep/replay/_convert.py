@@ -27,6 +27,7 @@ from threadkeep.records import (
     is_persisted,
 )
 from threadkeep.records._items import KNOWN_ITEMS
+from threadkeep.replay._before_envelope import as_told
 from threadkeep.replay._convert_rollbacks import RollbackPlan
 from threadkeep.replay._legacy import starts_turn
 from threadkeep.replay._metadata import parse_utc
@@ -124,6 +125,9 @@ class LegacyConverter:
         if record.subtype not in KNOWN_ITEMS or not is_persisted(record.kind, record.subtype, PAGINATED):
             return  # Codex leaves it out of a legacy context; in a paginated one it would send an empty shell
         self._keep(record)
+        for told in as_told(record):
+            if told is not record:
+                self._event(told)
         payload = record.payload if b"hook_run_id" in record.line else None
         prompt = stored_hook_prompt(payload, f"hook-{record.offset}") if payload is not None else None
         if prompt is not None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from threadkeep.ids import timestamp_ms, utc
 from threadkeep.records import LEGACY, TaskStarted, lines_backward, lines_forward, record_of, records_of
-from threadkeep.replay._legacy import starts_turn
+from threadkeep.replay._before_envelope import as_told
+from threadkeep.replay._legacy import LegacyBuilder, is_kept, starts_turn
 from threadkeep.replay._reader import TurnReader, record_at
 from threadkeep.replay._turn import ItemEntry, ItemsView, LateRecord, Position, TurnEntry
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from threadkeep.records import Record
     from threadkeep.replay._totals import TotalsSource
 
-__all__ = ["find_turn", "next_start", "reader_before", "turn_rows"]
+__all__ = ["find_turn", "next_start", "next_turn", "reader_before", "turn_rows"]
 
 _NEAR: Final = 256 * 1024
 """Halving stops at a stretch of this many bytes, which is then read."""
@@ -152,6 +153,21 @@ def next_start(lineage: Lineage, position: Position, turn_id: str | None = None)
             if event is not None and event.turn_id != turn_id:
                 return Position(segment.rollout_id, record.offset)
     return None
+
+
+def next_turn(lineage: Lineage, entry: TurnEntry) -> Position | None:
+    """Where the next turn begins after one that nothing ends; None: nowhere before the end."""
+    segment = lineage.segment(entry.position.rollout)
+    first = record_at(segment, entry.position.offset) if segment is not None else None
+    if segment is not None and segment.mode == LEGACY and first is not None and not starts_turn(first):
+        builder = LegacyBuilder(segment.rollout_id, "notLoaded", segment.head.meta, {})
+        for record in records_of(lines_forward(segment.source, first.offset, segment.end)):
+            for told in as_told(record):
+                if is_kept(told, "notLoaded"):
+                    builder.feed(told)
+            if builder.turns:  # this record closed it: a message of a turn of its own, as a rule
+                return Position(segment.rollout_id, record.offset)
+    return next_start(lineage, entry.position, entry.id)
 
 
 def _from(lineage: Lineage, position: Position) -> list[Segment]:

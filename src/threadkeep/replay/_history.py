@@ -86,7 +86,7 @@ def _replacement(checkpoint: SpanCompaction) -> list[Entry]:
     for payload, harness in zip(payloads, metadata, strict=True):
         item = response_item(payload)
         if item is not None and not isinstance(item, str):  # items of unknown type are never sent to a model
-            history.append((ContextItem(payload, harness, position, checkpointed=True), _as_message(item)))
+            history.append((ContextItem(payload, position, harness, checkpointed=True), _as_message(item)))
     return history
 
 
@@ -165,7 +165,7 @@ def _summarised(history: list[Entry], kept: Kept) -> list[Entry]:
         "role": "user",
         "content": [{"type": "input_text", "text": summary_text(kept.message)}],
     }
-    place = ContextItem(msgspec.Raw(b""), msgspec.Raw(b""), Position(kept.rollout, kept.record.offset))
+    place = ContextItem(msgspec.Raw(b""), Position(kept.rollout, kept.record.offset))
     return [*chosen, _made(summary, place)]
 
 
@@ -226,5 +226,5 @@ def communication_item(record: Record) -> dict[str, Any] | None:
 def _communicated(kept: Kept) -> Entry:
     item = communication_item(kept.record)
     assert item is not None, "it was one when it was kept"
-    place = ContextItem(msgspec.Raw(b""), msgspec.Raw(b""), Position(kept.rollout, kept.record.offset))
+    place = ContextItem(msgspec.Raw(b""), Position(kept.rollout, kept.record.offset))
     return _made(item, place)

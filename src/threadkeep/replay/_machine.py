@@ -260,7 +260,7 @@ class ContextMachine:
             return
         if self._collecting:
             place = Position(segment.source.rollout_id, record.offset)
-            self._kept.append((ContextItem(payload, harness, place), said))
+            self._kept.append((ContextItem(payload, place, harness), said))
 
     def _communication(self, record: Record, segment: Segment) -> None:
         item = communication_item(record)

@@ -6,8 +6,7 @@ along the lineage: a fork's preview is what its history begins with, its usage g
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -19,27 +18,20 @@ from threadkeep.records import (
     Record,
     SessionMeta,
     ThreadSettingsApplied,
-    TokenCount,
     TokenUsageInfo,
-    TurnContext,
-    lines_backward,
     lines_forward,
-    record_of,
     records_of,
 )
-from threadkeep.replay._preview import said_first
 from threadkeep.replay._reader import record_at
+from threadkeep.replay._said import NEAR, AppliedSettings, ModelSet, Said, SaidBefore, read_said, telling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from threadkeep.lineage import Lineage, Segment
-    from threadkeep.replay._totals import Totals, TotalsSource
+    from threadkeep.replay._totals import TotalsSource
 
 __all__ = ["Counts", "ThreadFacts", "forked_facts", "read_counts", "read_facts", "read_place"]
-
-_NEAR: Final = 8 * 1024 * 1024
-"""How far from either end a fact is searched for before the totals are asked where it stands."""
 
 
 class ThreadFacts(msgspec.Struct):
@@ -136,12 +128,20 @@ def read_counts(lineage: Lineage, totals: TotalsSource) -> Counts:
     return counts
 
 
-def read_facts(lineage: Lineage, totals: TotalsSource, *, own_only: bool = False, updates: bool = True) -> ThreadFacts:
+def read_facts(
+    lineage: Lineage,
+    totals: TotalsSource,
+    known: SaidBefore | None = None,
+    *,
+    own_only: bool = False,
+    updates: bool = True,
+) -> ThreadFacts:
     """What the records of a thread say about it.
 
     Args:
         lineage: The thread's lineage.
         totals: Where to find what stands far from both ends.
+        known: Where it is known what the lineage says up to its boundaries; without it all of it is walked.
         own_only: Look at the current rollout alone, for a thread whose ancestors cannot be read.
         updates: Take in what later ``session_meta`` records of a legacy rollout say, which may stand anywhere in it.
 
@@ -155,9 +155,19 @@ def read_facts(lineage: Lineage, totals: TotalsSource, *, own_only: bool = False
             update = record.view(SessionMeta)
             if update is not None:
                 _take_meta(facts, update, first=False)
-    _take_newest(facts, lineage, totals, own_only=own_only)
-    facts.preview = _preview([tip] if own_only else lineage.oldest_first(), lineage, totals)
+    _take_said(facts, read_said(lineage, totals, known, own_only=own_only))
     return facts
+
+
+def _take_said(facts: ThreadFacts, said: Said) -> None:
+    facts.preview = said.preview
+    facts.usage = said.usage if isinstance(said.usage, TokenUsageInfo) else None
+    if isinstance(said.settings, AppliedSettings):
+        facts.cwd = said.settings.cwd or facts.cwd
+        facts.model_provider = said.settings.model_provider or facts.model_provider
+    if isinstance(said.model, ModelSet):
+        facts.model, facts.effort = said.model.model, said.model.effort
+        facts.cwd = facts.cwd or said.model.cwd
 
 
 def forked_facts(thread_id: str, meta: SessionMeta, parent: ThreadFacts) -> ThreadFacts:
@@ -192,7 +202,7 @@ def read_place(lineage: Lineage) -> tuple[str, str | None]:
     facts = ThreadFacts(lineage.thread_id, tip.rollout_id, tip.mode, 0)
     if tip.head.meta is not None:
         _take_meta(facts, tip.head.meta, first=True)
-    for record in _telling(tip, max(tip.start, tip.end - _NEAR)):
+    for record in telling(tip, max(tip.start, tip.end - NEAR)):
         if record.subtype == "thread_settings_applied":
             applied = record.view(ThreadSettingsApplied)
             if applied is not None:
@@ -269,120 +279,3 @@ def _own_updates(segment: Segment, totals: TotalsSource) -> Iterator[Record]:
             meta = record.view(SessionMeta)
             if meta is not None and meta.id == own:
                 yield record
-
-
-_TELLING: Final = re.compile(rb'"(?:turn_context|thread_settings_applied|token_count|compacted)"')
-_HEAD_BYTES: Final = 160
-
-
-def _telling(segment: Segment, low: int) -> Iterator[Record]:
-    """The records after ``low`` that may say how the thread is set or what it used, newest first."""
-    search = _TELLING.search
-    for offset, line in lines_backward(segment.source, segment.end, _line_start(segment, low)):
-        if line and search(line, 0, _HEAD_BYTES):
-            yield record_of(offset, line)
-
-
-class _Newest:
-    """The newest records of the kinds that say how a thread is set and what it used."""
-
-    def __init__(self) -> None:
-        self.context: Record | None = None
-        self.settings: Record | None = None
-        self.usage: Record | None = None
-        self.model_from: Record | None = None
-
-    @property
-    def complete(self) -> bool:
-        return self.usage is not None and self.settings is not None and self.model_from is not None
-
-    def take(self, record: Record) -> None:
-        if record.kind == "turn_context":
-            view = record.view(TurnContext) if self.model_from is None else None
-            if view is not None and view.counts:
-                self.model_from = record
-        elif record.subtype == "thread_settings_applied":
-            if self.settings is None and record.view(ThreadSettingsApplied) is not None:
-                self.settings = record
-                self.model_from = self.model_from or record
-        elif record.subtype == "token_count" and self.usage is None:
-            view_ = record.view(TokenCount)
-            if view_ is not None and view_.info is not None:
-                self.usage = record
-
-
-def _take_newest(facts: ThreadFacts, lineage: Lineage, totals: TotalsSource, *, own_only: bool) -> None:
-    newest = _Newest()
-    left = _NEAR
-    for segment in lineage.newest_first():
-        low = max(segment.start, segment.end - left)
-        for record in _telling(segment, low):
-            lineage.cost.records_seen += 1
-            newest.take(record)
-            if newest.complete:
-                break
-        left -= segment.end - low
-        if not newest.complete and low > segment.start:
-            # Not near the end: the totals know where they stand, if anywhere.
-            for record in _pointed(segment, totals.of(segment)):
-                newest.take(record)
-            left = 0
-        if newest.complete or own_only:
-            break
-    _apply(facts, newest)
-
-
-def _line_start(segment: Segment, offset: int) -> int:
-    """The beginning of the first record at or after ``offset``: scans start between two records."""
-    if offset <= segment.start:
-        return segment.start
-    lines = lines_forward(segment.source, offset, segment.end)
-    next(lines, None)
-    return next((at for at, _ in lines), segment.end)
-
-
-def _pointed(segment: Segment, totals: Totals) -> Iterator[Record]:
-    offsets = {totals.last_turn_context, totals.last_settings, totals.last_token_count} - {None}
-    for offset in sorted((offset for offset in offsets if offset is not None), reverse=True):
-        record = record_at(segment, offset)
-        if record is not None:
-            yield record
-
-
-def _apply(facts: ThreadFacts, newest: _Newest) -> None:
-    if newest.settings is not None:
-        applied = newest.settings.view(ThreadSettingsApplied)
-        if applied is not None:
-            facts.cwd = applied.thread_settings.cwd or facts.cwd
-            facts.model_provider = applied.thread_settings.model_provider_id or facts.model_provider
-    if newest.model_from is not None:
-        if newest.model_from.kind == "turn_context":
-            context = newest.model_from.view(TurnContext)
-            if context is not None:
-                facts.model, facts.effort = context.model, context.effort
-                facts.cwd = facts.cwd or context.cwd
-        else:
-            stated = newest.model_from.view(ThreadSettingsApplied)
-            if stated is not None:
-                facts.model = stated.thread_settings.model
-                facts.effort = stated.thread_settings.effort or stated.thread_settings.reasoning_effort
-    if newest.usage is not None:
-        usage = newest.usage.view(TokenCount)
-        facts.usage = usage.info if usage is not None else None
-
-
-def _preview(segments: Iterable[Segment], lineage: Lineage, totals: TotalsSource) -> str:
-    """What the user said first, in the oldest segment in which anything was said."""
-    for segment in segments:
-        near = min(segment.end, segment.start + _NEAR)
-        for record in records_of(lines_forward(segment.source, segment.start, near)):
-            lineage.cost.records_seen += 1
-            text = said_first(record)
-            if text:
-                return text
-        if near < segment.end:
-            offset = totals.of(segment).first_user
-            first = record_at(segment, offset) if offset is not None else None
-            if first is not None:
-                return said_first(first)
-    return ""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from threadkeep.records import LEGACY, Record, TaskStarted, lines_forward, records_of
+from threadkeep.replay._before_envelope import as_told
 from threadkeep.replay._cursor import Cursor, check_anchor, decode_cursor, encode_cursor
 from threadkeep.replay._find import next_start, reader_before, turn_rows
 from threadkeep.replay._legacy import starts_turn
@@ -168,7 +169,9 @@ def _begins(record: Record, segment: Segment) -> str | None:
     if starts_turn(record):
         event = record.view(TaskStarted)
         return event.turn_id if event is not None else None
-    return "" if segment.mode == LEGACY and record.subtype == "user_message" else None
+    if segment.mode != LEGACY:
+        return None
+    return "" if any(told.subtype == "user_message" for told in as_told(record)) else None
 
 
 # --- turns -----------------------------------------------------------------------------------------------------------
@@ -322,17 +325,16 @@ def _newest_rows(pager: _Pager, at: Cursor | None, size: int) -> tuple[list[Row]
         reader = TurnReader(pager.lineage, "full", first_start=pager.first_start, rows=True)
     else:
         reader = pager.below(at, next_start(pager.lineage, at.anchor), "full", rows=True)
-    known: list[LateRecord] = []
-    low: Position | None = None
+    # A page may end within a turn, so late records count also after their turn was given: they belong to its rest, too.
+    told = {late.position: late for late in reader.told}
     for entry in reader:
-        low = entry.position
-        rows = _with_late(pager, reader, low)
+        told |= {late.position: late for late in reader.pending()}
+        rows = _with_late(pager, reader, entry.position)
         usable = [row for row in rows if at is None or _beyond(pager, row, at, descending=True)]
         if len(usable) > size:
-            floor = usable[-size][0].position
-            known = [late for late in reader.pending() if pager.key(late.position) >= pager.key(floor)]
-            return rows, known
-    return _with_late(pager, reader, None), known
+            floor = pager.key(usable[-size][0].position)
+            return rows, [late for position, late in told.items() if pager.key(position) >= floor]
+    return _with_late(pager, reader, None), []
 
 
 def _oldest_rows(pager: _Pager, at: Cursor | None, size: int) -> list[Row]:

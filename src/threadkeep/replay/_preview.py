@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from threadkeep.records import ItemCompleted
+from threadkeep.replay._before_envelope import as_told
 
 if TYPE_CHECKING:
     from threadkeep.records import Record
@@ -44,6 +45,10 @@ class _GoalUpdated(msgspec.Struct):
 
 def said_first(record: Record) -> str:
     """What a record contributes to a preview; empty for nothing (``storage.md`` 6.2)."""
+    return next(filter(None, map(_said, as_told(record))), "")
+
+
+def _said(record: Record) -> str:
     if record.subtype == "item_completed":
         if b'"UserMessage"' not in record.line:
             return ""

@@ -18,6 +18,7 @@ from threadkeep.records import (
     records_of,
     sifted,
 )
+from threadkeep.replay._before_envelope import as_told
 from threadkeep.replay._legacy import LegacyBuilder, is_kept, may_matter, opens_nothing, starts_turn
 from threadkeep.replay._paginated import Grouping, Placed, placed, speaks_of_turns
 from threadkeep.replay._turn import ItemEntry, ItemsView, LateRecord, Position, TurnEntry
@@ -55,6 +56,7 @@ class TurnReader:
 
     Attributes:
         rows: The items of the turns given so far, when they were asked for.
+        told: The late records that it was told of.
     """
 
     def __init__(
@@ -74,7 +76,7 @@ class TurnReader:
         self._start = start
         self._below = below
         self._stop = stop
-        self._late = late
+        self.told = late
         self._first_start = first_start
         self._grouping = Grouping(view, keep_rows=rows)
         self._legacy_late: list[Record] = []
@@ -143,9 +145,9 @@ class TurnReader:
         return entry
 
     def _preload(self) -> None:
-        by_rollout = {segment.rollout_id: segment for segment in self._lineage.oldest_first()} if self._late else {}
+        by_rollout = {segment.rollout_id: segment for segment in self._lineage.oldest_first()} if self.told else {}
         entries: list[Placed] = []
-        for late in self._late:
+        for late in self.told:
             segment = by_rollout.get(late.position.rollout)
             record = record_at(segment, late.position.offset) if segment is not None else None
             if segment is None or record is None:
@@ -244,15 +246,23 @@ class TurnReader:
         self._lineage.cost.records_decoded += len(oldest_first)
         return builder
 
+    def _told(self, segment: Segment, low: int, high: int) -> Iterator[Record]:
+        """What tells of turns in a legacy rollout, newest first."""
+        cost = self._lineage.cost
+        for record in sifted(lines_backward(segment.source, high, low), _LEGACY_TURNS[self._view], cost):
+            cost.records_seen += 1
+            if record.bare:
+                yield from reversed(as_told(record))
+            else:
+                yield record
+
     def _chunks(self, segment: Segment, low: int, high: int) -> Iterator[list[Record]]:
         """Stretches of records that build the same turns alone as within the whole, newest first."""
         gathered: list[Record] = []  # newest first
         message: int | None = None  # where in it a user message stands that may be a cut
         first_start: int | None = None
         asked = False
-        cost = self._lineage.cost
-        for record in sifted(lines_backward(segment.source, high, low), _LEGACY_TURNS[self._view], cost):
-            cost.records_seen += 1
+        for record in self._told(segment, low, high):
             if not is_kept(record, self._view):
                 continue
             if opens_nothing(record):

@@ -20,6 +20,7 @@ from threadkeep.records import (
     lines_forward,
     records_of,
 )
+from threadkeep.replay._before_envelope import as_told
 from threadkeep.replay._latest import stated_settings
 from threadkeep.replay._legacy import starts_turn
 from threadkeep.replay._preview import said_first
@@ -129,6 +130,8 @@ def count(segment: Segment, totals: Totals, end: int, cost: Cost) -> Totals:
         kind = record.kind
         if kind == "response_item":
             totals.response_items += 1
+            if record.bare and not paginated:
+                totals.items += any(told.subtype in _SHOWN for told in as_told(record))
         elif kind == "turn_context":
             if stated_settings(record) is not None:
                 totals.last_turn_context = record.offset

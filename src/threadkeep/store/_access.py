@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
@@ -23,7 +24,7 @@ from threadkeep.records import Cost
 from threadkeep.replay import Totals, count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from threadkeep.backends import Backend
     from threadkeep.lineage import Segment
@@ -148,19 +149,34 @@ class Access:
     # Ancestors (threadkeep.lineage.Library)
 
     def sources(self, rollout_id: str, cost: Cost) -> Iterator[Source]:
-        """Every place that may hold a rollout: memory, the rollout itself, then what pins keep of it."""
+        """Every place that may hold a rollout: memory, the rollout itself, then what pins keep of it.
+
+        Raises:
+            CorruptHistory: None of them can be opened: what is wrong with the best.
+            StorageFailure: Likewise.
+        """
+        opened = False
+        trouble: ThreadkeepError | None = None
+        for opening in self._openings(rollout_id, cost):
+            try:
+                source = opening()
+            except ThreadNotFound:
+                continue  # gone meanwhile
+            except ThreadkeepError as error:
+                trouble = trouble or error
+                continue
+            opened = True
+            yield source
+        if trouble is not None and not opened:
+            raise trouble
+
+    def _openings(self, rollout_id: str, cost: Cost) -> Iterator[Callable[[], Source]]:
         for backend in (self.scratch, self.backend):
             ref = backend.find(rollout_id)
             if ref is not None:
-                try:
-                    yield backend.open(ref, cost)
-                except ThreadkeepError:
-                    continue
+                yield functools.partial(backend.open, ref, cost)
         for pin in self.backend.pins_of(rollout_id):
-            try:
-                yield self.backend.open_pin(pin, cost)
-            except ThreadkeepError:
-                continue
+            yield functools.partial(self.backend.open_pin, pin, cost)
 
     def anchored(self, child: str) -> Boundary | None:
         """The boundary that took the place of the one in a child's first record."""

@@ -51,17 +51,15 @@ def delete(access: Access, given: str, *, cascade: bool, reclaim: bool) -> Delet
             held.enter_context(backend.guard(exclusive=True))
         # Every lease is taken before anything is changed; what is decided is decided under them.
         leases: dict[str, Lease] = {}
-        steps = _plan(access, read_inheritance(access), thread_id, cascade=cascade, reclaim=reclaim)
-        for step in steps:
-            backend = access.backend_of(step.planned.id)
-            lease = leases[step.planned.id] = backend.lease(step.planned.id)
-            held.callback(lease.release)
-        inheritance = read_inheritance(access)
-        steps = [
-            step
-            for step in _plan(access, inheritance, thread_id, cascade=cascade, reclaim=reclaim)
-            if step.planned.id in leases
-        ]
+        while True:
+            inheritance = read_inheritance(access)
+            steps = _plan(access, inheritance, thread_id, cascade=cascade, reclaim=reclaim)
+            further = [step.planned.id for step in steps if step.planned.id not in leases]
+            if not further:
+                break
+            for each in further:
+                leases[each] = access.backend_of(each).lease(each)
+                held.callback(leases[each].release)
         # Heirs first: an interruption leaves no thread without the bytes that it inherits.
         for step in sorted(steps, key=lambda step: step.planned.action != "remove"):
             _carry_out(access, step, inheritance, leases[step.planned.id])

@@ -44,23 +44,30 @@ def _arranged(inheritance: Inheritance) -> tuple[dict[str, list[str]], list[str]
     """Each thread's children, oldest first, and the threads that came from none that is there."""
     children: dict[str, list[str]] = {}
     roots: list[str] = []
+    cut = _first_of_circles(inheritance)
     for thread in sorted(inheritance.threads):
         source = inheritance.came_from(thread)
-        if source is None or _is_above(inheritance, thread, source):
+        if source is None or thread in cut:
             roots.append(thread)
         else:
             children.setdefault(source, []).append(thread)
     return children, roots
 
 
-def _is_above(inheritance: Inheritance, thread: str, source: str) -> bool:
-    """Whether a thread claims to come from one that came from it: such a claim is not followed."""
-    seen = {thread}
-    above: str | None = source
-    while above is not None and above not in seen:
-        seen.add(above)
-        above = inheritance.came_from(above)
-    return above == thread and thread == min(seen)
+def _first_of_circles(inheritance: Inheritance) -> set[str]:
+    """Of threads that claim to come from one another, the first: its claim is not followed."""
+    found: set[str] = set()
+    walked: dict[str, str] = {}
+    for start in inheritance.threads:
+        path: list[str] = []
+        thread: str | None = start
+        while thread is not None and thread not in walked:
+            walked[thread] = start
+            path.append(thread)
+            thread = inheritance.came_from(thread)
+        if thread is not None and walked[thread] == start:
+            found.add(min(path[path.index(thread) :]))
+    return found
 
 
 def _members(children: dict[str, list[str]], root: str) -> list[str]:

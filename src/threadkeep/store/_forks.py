@@ -13,7 +13,7 @@ from threadkeep.ids import utc
 from threadkeep.lineage import fork_point
 from threadkeep.records import PAGINATED, Cost, SessionMeta, encode_record, present, record_of
 from threadkeep.records import _build as build
-from threadkeep.replay import find_turn, forked_facts, next_start, read_place
+from threadkeep.replay import find_turn, forked_facts, next_turn, read_place
 from threadkeep.store._access import must_be_pointed_at
 from threadkeep.store._threads import facts_at_end, keep_facts
 from threadkeep.store._turns import interrupt_marker
@@ -60,7 +60,7 @@ def place_of(access: Access, lineage: Lineage, place: Place) -> tuple[str, int |
         return entry.position.rollout, entry.position.offset, False
     if entry.end is not None:
         return entry.end.rollout, entry.end.offset, False
-    following = next_start(lineage, entry.position, wanted)
+    following = next_turn(lineage, entry)
     if following is not None:  # it was cut off, and something else began
         return following.rollout, following.offset, True
     return tip.rollout_id, None, True
@@ -115,6 +115,7 @@ def revert(access: Access, located: Located, before: str, cost: Cost, *, local: 
     Raises:
         CodexOwned: Codex has indexed the thread and cannot make the change itself, and it is not to be kept to
             threadkeep alone.
+        InvalidRequest: The thread is archived.
         TurnNotFound: The thread shows no such turn.
         Unsupported: The backend cannot keep a history base.
     """
@@ -134,6 +135,11 @@ def revert(access: Access, located: Located, before: str, cost: Cost, *, local: 
         return
     lease = backend.lease(located.thread_id)
     try:
+        located = access.locate(located.thread_id)  # it may have been reverted or archived before the lease was had
+        if located.archived:
+            raise InvalidRequest(
+                f"thread {located.thread_id} is archived; unarchive it first", thread=located.thread_id
+            )
         with backend.guard(exclusive=False), access.open(located, cost) as lineage:
             rollout, offset, _ = place_of(access, lineage, Place(before=before))
             point = fork_point(lineage, rollout, offset, interrupts=False)

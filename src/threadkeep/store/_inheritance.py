@@ -52,13 +52,21 @@ class Link(msgspec.Struct):
 
 
 class Inheritance:
-    """The links of every rollout of a store."""
+    """The links of every rollout of a store.
+
+    Attributes:
+        links: By rollout; of one that lies in several places, one of them.
+        threads: The rollouts of each thread, oldest first, in every place in which one lies.
+        heirs: The rollouts that inherit from each.
+    """
 
     def __init__(self, links: Iterable[Link]) -> None:
-        self.links = {link.ref.rollout_id: link for link in links}
+        self.links: dict[str, Link] = {}
         self.threads: dict[str, list[Link]] = {}
         self.heirs: dict[str, list[Link]] = {}
-        for link in self.links.values():
+        self._inherited: dict[str, int] = {}
+        for link in links:
+            self.links[link.ref.rollout_id] = link
             self.threads.setdefault(link.ref.thread_id, []).append(link)
             if link.base is not None:
                 self.heirs.setdefault(link.base, []).append(link)
@@ -125,26 +133,31 @@ class Inheritance:
             source = self.came_from(other)
             if source is not None:
                 children.setdefault(source, []).append(other)
-        found: dict[str, None] = {}
-        pending = [thread_id]
-        while pending:
-            for child in children.get(pending.pop(0), []):
-                if child not in found and child != thread_id:
+        found = {thread_id: None}
+        order = [thread_id]
+        for thread in order:
+            for child in children.get(thread, []):
+                if child not in found:
                     found[child] = None
-                    pending.append(child)
-        return list(found)
+                    order.append(child)
+        return order[1:]
 
     def inherited_bytes(self, rollout_id: str) -> int:
         """Decoded bytes of ancestors that belong to a rollout's history, as far as they are there."""
-        total = 0
-        seen: set[str] = set()
+        chain: list[str] = []
+        known = self._inherited
         link = self.links.get(rollout_id)
-        while link is not None and link.base is not None and link.ref.rollout_id not in seen:
-            seen.add(link.ref.rollout_id)
-            base = self.links.get(link.base)
-            total += max(0, link.end - (base.start if base is not None else 0))
-            link = base
-        return total
+        while link is not None and link.base is not None and link.ref.rollout_id not in known:
+            known[link.ref.rollout_id] = 0  # a rollout that inherits from itself is met again with this
+            chain.append(link.ref.rollout_id)
+            link = self.links.get(link.base)
+        for rollout in reversed(chain):
+            heir = self.links[rollout]
+            assert heir.base is not None, "only rollouts with a base are in the chain"
+            base = self.links.get(heir.base)
+            own = max(0, heir.end - (base.start if base is not None else 0))
+            known[rollout] = own + known.get(heir.base, 0)
+        return known.get(rollout_id, 0)
 
 
 def read_inheritance(access: Access, *, progress: Callable[[int], None] | None = None) -> Inheritance:

@@ -10,6 +10,7 @@ from threadkeep.errors import CorruptHistory, StorageFailure
 from threadkeep.ids import timestamp_ms
 from threadkeep.records import PAGINATED
 from threadkeep.replay import ThreadFacts, read_counts, read_facts
+from threadkeep.store._boundaries import KnownBoundaries
 from threadkeep.store._models import Thread
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def facts_at_end(access: Access, located: Located, lineage: Lineage) -> ThreadFa
     if row is not None:
         return row.facts if row.problem is None else None
     try:
-        facts = read_facts(lineage, access, updates=False)
+        facts = read_facts(lineage, access, KnownBoundaries(catalog), updates=False)
     except CorruptHistory:
         return None
     if whole and lineage.mode == PAGINATED:
@@ -101,7 +102,7 @@ def _derive(access: Access, located: Located, cost: Cost) -> _Row:
     try:
         with access.open(located, cost) as lineage:
             try:
-                return _Row(read_facts(lineage, access))
+                return _Row(read_facts(lineage, access, KnownBoundaries(access.backend.catalog)))
             except CorruptHistory as error:
                 return _Row(read_facts(lineage, access, own_only=True), str(error))
     except (CorruptHistory, StorageFailure) as error:

@@ -46,7 +46,8 @@ class TurnWriter:
     side by side, as the thread's history mode asks.
 
     What is not given is as it was in the thread before; in a new one the turn works in the thread's folder, may read
-    and not write, and its model is ``unknown``.
+    and not write, and its model is ``unknown``. In a home shared with Codex a model must be given to the first turn:
+    Codex would go on with a model of that name.
 
     Args:
         writer: The thread's writer.
@@ -57,6 +58,9 @@ class TurnWriter:
         permission_profile: As in Codex's ``turn_context``.
         effort: Reasoning effort.
         model_context_window: Tokens that the model takes; None where it is not known.
+
+    Raises:
+        InvalidRequest: The home is shared with Codex, and no model was given or set before.
     """
 
     def __init__(
@@ -85,6 +89,12 @@ class TurnWriter:
         if permission_profile is not None:
             self._settings.pop("sandbox_policy", None)
         self._settings.update((name, value) for name, value in given.items() if value is not None)
+        if self._settings["model"] == _UNSAID["model"] and writer.shared_with_codex:
+            raise InvalidRequest(
+                "nothing says which model the turn ran with, and Codex, which shares this home, would go on with it: "
+                "give its `model`",
+                thread=writer.thread_id,
+            )
         self._window = model_context_window
         self._started_ms = 0
         self._error: dict[str, Any] | None = None

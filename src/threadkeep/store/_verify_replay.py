@@ -121,7 +121,8 @@ def _compare_row(access: Access, located: Located, facts: ThreadFacts, lineage: 
                 getattr(facts, name),
             )
             if getattr(thread, name) != getattr(facts, name):
-                _forget(access, facts.rollout_id)
+                for segment in lineage.newest_first():  # a row is made of what is known of boundaries, too
+                    _forget(access, segment.rollout_id)
 
 
 def _forget(access: Access, rollout_id: str) -> None:

@@ -88,6 +88,11 @@ class Writer:
         """The rollout that is written to; None for a new thread before its first record."""
         return self._ref
 
+    @property
+    def shared_with_codex(self) -> bool:
+        """Whether Codex may go on with the thread, so that it must find what it needs."""
+        return self._backend.shared_with_codex
+
     def append(self, kind: str, payload: Any, metadata: Any = None) -> Position | None:
         """Append one record; when this returns, the record is kept.
 

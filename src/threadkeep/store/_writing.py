@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Writing"]
 
+CODEX_PROVIDER: Final = "openai"
+"""Codex's own provider: the one that it takes where its configuration names none."""
+
 _TAKEN_OVER: Final = ("model", "effort", "approval_policy")
 _RIGHTS: Final = ("permission_profile", "sandbox_policy")
 """The two forms in which a turn's rights are stated: both are taken over, or neither."""
@@ -55,7 +58,8 @@ class Writing:
         Args:
             cwd: The folder that the thread works in.
             mode: History mode: ``paginated``, or ``legacy`` for readers from before it.
-            model_provider: Name of the model provider.
+            model_provider: Name of the model provider; in a home shared with Codex ``openai`` where it is not given,
+                since Codex resumes no thread without one.
             base_instructions: The instructions that the model starts with.
             source: Where the thread is begun (``cli``, ``vscode``, ``exec``, ...).
             originator: Name of the client that begins it.
@@ -68,6 +72,8 @@ class Writing:
         if mode not in (LEGACY, PAGINATED):
             raise InvalidRequest(f"a thread is {LEGACY} or {PAGINATED}, not {mode!r}")
         backend = self.backend
+        if model_provider is None and backend.shared_with_codex:
+            model_provider = CODEX_PROVIDER
         thread_id = backend.ids.new()
         meta = build.session_meta(
             thread_id=thread_id,
@@ -199,6 +205,7 @@ class Writing:
 
         Raises:
             CodexOwned: Codex has indexed the thread, and the change is not local.
+            InvalidRequest: The thread is archived.
             ThreadBusy: Somebody is writing to it.
             TurnNotFound: It shows no such turn.
         """

@@ -356,3 +356,16 @@ def test_a_home_that_is_not_there_is_empty_and_stays_away(home: Path) -> None:
     assert backend.facts([]) == {}
     backend.close()
     assert not home.exists()
+
+
+def test_a_catalog_that_is_lost_while_a_home_is_open_hides_no_thread(home: Path, patient: None) -> None:
+    ids = [put(home, thread=thread_at(day)) for day in DAYS[:3]]
+    wait_a_moment()
+    backend = opened(home)
+    before = threads(backend)
+    assert len(before) == len(ids)
+    backend.catalog.run(lambda db: db.execute("UPDATE names SET thread_id = CAST(x'ff' AS TEXT)"))
+    assert threads(backend) == before
+    backend.catalog.clear()
+    assert backend.with_prefix(before[0][:13], 10) == [before[0]]
+    backend.close()

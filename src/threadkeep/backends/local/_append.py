@@ -207,8 +207,13 @@ class FileAppender:
         )
 
     def close(self) -> None:
-        """Close the file. Nothing is flushed: what was acknowledged was flushed before."""
+        """Close the file. Nothing is flushed: what was acknowledged was flushed before.
+
+        A flush that another thread waits for ends first: its descriptor may be another file's once it is closed.
+        """
         with self._state:
+            while self._flushing:
+                self._state.wait()
             if self._fd is not None:
                 self._files.close(self._fd)
                 self._fd = None

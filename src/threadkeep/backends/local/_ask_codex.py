@@ -66,7 +66,7 @@ def ask_codex(home: str, thread_id: str, requests: Sequence[tuple[str, Mapping[s
     if program is None:
         raise CodexOwned(
             f"Codex has indexed thread {thread_id}, so Codex must make this change, and no `codex` is installed "
-            f"({PROGRAM} may name one); with `local` threadkeep keeps it to itself",
+            f"({PROGRAM} may name one); with `local=True` (`--local`) threadkeep keeps the change to itself",
             thread=thread_id,
         )
     try:

@@ -119,7 +119,8 @@ class CodexIndex:
 
         def work(db: sqlite3.Connection) -> dict[str, str]:
             rows = db.execute("SELECT id, rollout_path FROM threads")
-            return {thread: path for thread, path in rows if isinstance(thread, str) and isinstance(path, str)}
+            texts = ((thread, path) for thread, path in rows if isinstance(thread, str) and isinstance(path, str))
+            return {thread: path for thread, path in texts if "\0" not in path}  # such a path leads nowhere
 
         return self._query(work) or {}
 

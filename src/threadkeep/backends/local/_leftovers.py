@@ -179,7 +179,9 @@ def _rows_of_nothing(home: LocalBackend) -> list[str]:
     """Rollouts that the catalog knows and the home does not hold, not even in a pin."""
 
     def work(db: sqlite3.Connection) -> list[str]:
-        query = "SELECT rollout_id FROM rows UNION SELECT rollout_id FROM totals"
+        query = (
+            "SELECT rollout_id FROM rows UNION SELECT rollout_id FROM totals UNION SELECT rollout_id FROM boundaries"
+        )
         return [row[0] for row in db.execute(query)]
 
     known = home.catalog.run(work)

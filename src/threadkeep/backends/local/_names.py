@@ -11,7 +11,7 @@ import errno
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from threadkeep.backends._catalog import transaction
 from threadkeep.backends._protocol import RolloutRef, RolloutStat
@@ -21,7 +21,7 @@ from threadkeep.ids import timestamp_ms
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from threadkeep.backends._catalog import Catalog
     from threadkeep.backends.local._files import Files
@@ -34,6 +34,8 @@ _RACY_NS: Final = 2_000_000_000
 _NOT_THERE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _MAX_DEPTH: Final = 8
 _PAGE: Final = 200
+
+T = TypeVar("T")
 
 _Scanned = tuple[int, int, "list[tuple[str, RolloutName]]"]
 """When a folder changed last, when it was read (both ns), and the rollouts in it by file name."""
@@ -48,6 +50,7 @@ class Names:
         self._catalog = catalog
         self._lock = threading.Lock()
         self._folders: dict[str, tuple[int, int]] | None = None
+        self._emptied = 0
         self._troubles: dict[str, str] = {}
 
     def troubles(self) -> list[str]:
@@ -63,13 +66,7 @@ class Names:
             everything: Read all of them, whatever their times say.
         """
         with self._lock:
-            if self._folders is None:
-                self._folders = self._catalog.run(
-                    lambda db: {
-                        path: (c, s) for path, c, s in db.execute("SELECT path, changed_ns, scanned_ns FROM folders")
-                    }
-                )
-            known = self._folders
+            known = self._known()
             seen: set[str] = set()
             changed: dict[str, _Scanned] = {}
             children: dict[str, list[str]] = {}
@@ -111,6 +108,18 @@ class Names:
                 known.update((folder, (changed_ns, now)) for folder, (changed_ns, now, _) in changed.items())
                 for folder in gone:
                     del known[folder]
+
+    def _known(self) -> dict[str, tuple[int, int]]:
+        """What the catalog has of the folders: when they changed last and when they were read (both ns)."""
+
+        def work(db: sqlite3.Connection) -> dict[str, tuple[int, int]]:
+            return {path: (c, s) for path, c, s in db.execute("SELECT path, changed_ns, scanned_ns FROM folders")}
+
+        if self._folders is None or self._emptied != self._catalog.emptied:
+            # A catalog that was made anew has none of the names that the folders' times vouch for.
+            self._folders = self._catalog.run(work)
+            self._emptied = self._catalog.emptied
+        return self._folders
 
     def _store(self, changed: dict[str, _Scanned], gone: list[str], *, afresh: bool) -> None:
         """Remember what was read; ``afresh``: whatever was remembered of these folders before."""
@@ -207,7 +216,7 @@ class Names:
             "(SELECT 1 FROM names WHERE thread_id = one.thread_id AND created_ms < one.created_ms) "
             f"ORDER BY created_ms {order}, thread_id {order} LIMIT {_PAGE:d}"
         )
-        while page := self._catalog.run(lambda db: db.execute(query, start).fetchall()):  # noqa: B023 - run at once
+        while page := self._ask(lambda db: db.execute(query, start).fetchall()):  # noqa: B023 - run at once
             rollouts = self._of_threads([thread for _, thread in page])
             for created, thread in page:
                 yield created, thread, rollouts.get(thread, [])
@@ -224,7 +233,7 @@ class Names:
         """Ids of threads that start with ``prefix``."""
         self.refresh()
         query = "SELECT DISTINCT thread_id FROM names WHERE thread_id >= ? AND thread_id < ? ORDER BY thread_id LIMIT ?"
-        return self._catalog.run(lambda db: [row[0] for row in db.execute(query, (prefix, prefix + "\x7f", limit))])
+        return self._ask(lambda db: [row[0] for row in db.execute(query, (prefix, prefix + "\x7f", limit))])
 
     def stats(self) -> Iterator[tuple[RolloutRef, RolloutStat]]:
         """Every rollout with its size, time and identity: one pass over the folders, one ``stat`` a file."""
@@ -252,9 +261,17 @@ class Names:
                     RolloutStat(facts.st_size, facts.st_mtime_ns, f"{facts.st_dev}:{facts.st_ino}"),
                 )
 
+    def _ask(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """The answer of the catalog; one that turned out to be damaged is filled from the folders, and asked again."""
+        answer = self._catalog.run(query)
+        if self._folders is not None and self._emptied != self._catalog.emptied:
+            self.refresh()
+            answer = self._catalog.run(query)
+        return answer
+
     def _select(self, where: str, *values: str) -> list[RolloutRef]:
         query = f"SELECT rollout_id, thread_id, path, archived, compressed FROM names WHERE {where}"  # noqa: S608
-        return self._catalog.run(
+        return self._ask(
             lambda db: [
                 RolloutRef(rollout, thread, path, bool(archived), bool(compressed))
                 for rollout, thread, path, archived, compressed in db.execute(query, values)
