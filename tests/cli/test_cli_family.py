@@ -72,6 +72,7 @@ def test_du_adds_up(home: Home, family: tuple[str, ...]) -> None:
 
 
 def test_of_an_empty_home_is_said_that_it_is_empty(home: Home) -> None:
+    home.path.mkdir()
     for command in (("tree",), ("du",), ("verify", "--all")):
         told = home(*command)
         assert (told.code, told.out, told.err) == (0, "", f"no threads in {home.path}\n")

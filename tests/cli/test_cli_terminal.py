@@ -24,10 +24,11 @@ LIMIT_SECONDS = 30.0
 SLOW = """
 import sys, time
 from threadkeep.store import ThreadStore
+from threadkeep.store._models import Family
 def slow(self, progress):
     progress(7)
     time.sleep(1.6)
-    return []
+    return [Family("0199a213", "", 1, 1, 0, 0, 0, 0)]
 ThreadStore.families = slow
 from threadkeep.cli import main
 main()
@@ -90,7 +91,7 @@ def test_tables_have_titles_and_colours_and_fit_the_terminal(home: Home) -> None
 
 
 def test_on_a_narrow_terminal_ids_are_shown_by_a_beginning_that_commands_take(home: Home) -> None:
-    thread = home.thread("a title of some length that a narrow terminal has room for")
+    thread = home.thread("a title that a narrow terminal has room for")
     for command in ("list", "tree"):
         terminal = on_terminal(home, command, NO_COLOR="1", COLUMNS="100")
         assert terminal.end() == 0

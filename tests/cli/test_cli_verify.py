@@ -171,6 +171,8 @@ def test_materialize_all_passes_over_what_cannot_be_written(home: Home, monkeypa
 
 
 def test_materialize_all_where_nothing_needs_it(home: Home) -> None:
+    assert home("materialize", "--all").err == f"{home.path} does not exist\n"
+    home.path.mkdir()
     done = home("materialize", "--all")
     assert (done.code, done.out) == (0, "")
     assert done.err == "Codex can read every thread as it is\n"

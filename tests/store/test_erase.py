@@ -145,3 +145,14 @@ def test_a_second_copy_of_a_rollout_is_cleaned_as_well(tmp_path: Path) -> None:
         store.erase(child, "TOPSECRET")
         for path in tmp_path.rglob("*.jsonl"):
             assert b"TOPSECRET" not in path.read_bytes(), path
+
+
+def test_a_line_that_is_too_long_to_be_looked_into_is_named(
+    store: ThreadStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread = new_thread(store, "one")
+    add_turns(store, thread, "TOPSECRET " * 1_000)
+    monkeypatch.setattr("threadkeep.records._scan.MAX_RECORD_BYTES", 5_000)
+    done = store.erase(thread, "TOPSECRET")
+    location = store.read(thread).location
+    assert any("size bound" in sentence and location in sentence for sentence in done.unreachable)

@@ -288,7 +288,7 @@ def test_a_thread_that_codex_has_indexed_is_copied_to_a_thread_of_its_own(tmp_pa
         assert untimed(turns_of(store, made.thread_id)) == untimed(turns)
         assert context_of(store, child) == context
         assert store.to_materialize() == [], "it was copied, and nothing was added since"
-        add_turns(store, child, "three")
+        add_turns(store, child, "three", model="mock-1")
         assert store.to_materialize() == [child]
 
 

@@ -21,11 +21,11 @@ def new_thread(store: ThreadStore, *said: str, mode: str = PAGINATED) -> str:
         return writer.thread_id
 
 
-def add_turns(store: ThreadStore, thread: str, *said: str) -> None:
+def add_turns(store: ThreadStore, thread: str, *said: str, model: str | None = None) -> None:
     """Go on in a thread."""
     with store.writer(thread) as writer:
         for text in said:
-            with writer.turn(text) as turn:
+            with writer.turn(text, model=model) as turn:
                 turn.say(f"Answer to: {text}")
 
 

@@ -84,7 +84,7 @@ def _item_lines(item: Json, style: Style) -> Iterator[str]:
     hidden = 0
     for line in lines[: len(lines) - cut]:
         told = line if shown.whole else fit(line, _MOST_COLUMNS)
-        hidden += len(line) - len(told)
+        hidden += len(line) - len(told) + 1 if told != line else 0  # the ellipsis stands for one
         yield f"  {told}".rstrip()
     if cut or hidden:
         more = amount(cut, "more line") if cut else amount(hidden, "more character")

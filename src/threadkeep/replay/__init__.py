@@ -5,7 +5,7 @@ one state machine that is driven backwards until nothing older can matter, or ov
 """
 
 from threadkeep.replay._context import ContextItem, ModelContext, Window
-from threadkeep.replay._find import find_turn, next_start, next_turn
+from threadkeep.replay._find import find_turn, next_turn
 from threadkeep.replay._metadata import Counts, ThreadFacts, forked_facts, read_counts, read_facts, read_place
 from threadkeep.replay._pages import DEFAULT_LIMIT, MAX_LIMIT, ItemPage, TurnPage, item_page, turn_page
 from threadkeep.replay._reader import TurnReader, record_at
@@ -37,7 +37,6 @@ __all__ = [
     "find_turn",
     "forked_facts",
     "item_page",
-    "next_start",
     "next_turn",
     "read_context",
     "read_counts",

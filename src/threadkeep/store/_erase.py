@@ -108,8 +108,13 @@ def _count(access: Access, link: Link, eraser: _Eraser, erasure: Erasure) -> boo
     records = 0
     try:
         for offset, line in lines_forward(source, 0, source.size):
-            cleaned, places = eraser.clean(line) if line is not None else (b"", 0)
-            if line is None or not places:
+            if line is None:
+                erasure.unreachable.append(
+                    f"The line at byte {offset} of {link.ref.location} is above the size bound and was not looked into."
+                )
+                continue
+            cleaned, places = eraser.clean(line)
+            if not places:
                 continue
             records += 1
             erasure.places += places
