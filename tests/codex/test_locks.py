@@ -102,7 +102,7 @@ def test_codex_does_not_resume_a_thread_that_we_write(lab: Lab, store: ThreadSto
 def test_codex_does_not_resume_a_thread_that_we_are_beginning(lab: Lab, store: ThreadStore) -> None:
     with (
         store.create(cwd=str(lab.project), model_provider="mock") as writer,
-        writer.turn("one") as turn,
+        writer.turn("one", model="mock-model") as turn,
         lab.server() as server,
     ):
         with pytest.raises(RpcError, match=BUSY):

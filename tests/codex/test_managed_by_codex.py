@@ -45,7 +45,10 @@ def begun(lab: Lab, mode: str) -> str:
 
 def created(lab: Lab, store: ThreadStore, mode: str) -> str:
     """A thread of ours, which Codex has not indexed."""
-    with store.create(cwd=str(lab.project), mode=mode, model_provider="mock") as writer, writer.turn("one") as turn:
+    with (
+        store.create(cwd=str(lab.project), mode=mode, model_provider="mock") as writer,
+        writer.turn("one", model="mock-model") as turn,
+    ):
         turn.say("first answer")
     return writer.thread_id
 

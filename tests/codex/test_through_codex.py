@@ -152,7 +152,7 @@ def test_without_codex_the_change_is_refused(
         lambda: store.revert(thread, before=second),
     ]
     for change in changes:
-        with pytest.raises(CodexOwned, match="local=True.*--local"):
+        with pytest.raises(CodexOwned, match=r"local=True.*--local"):
             change()
     assert store.read(thread).name is None
 

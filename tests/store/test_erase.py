@@ -151,8 +151,8 @@ def test_a_line_that_is_too_long_to_be_looked_into_is_named(
     store: ThreadStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     thread = new_thread(store, "one")
-    add_turns(store, thread, "TOPSECRET " * 1_000)
-    monkeypatch.setattr("threadkeep.records._scan.MAX_RECORD_BYTES", 5_000)
+    add_turns(store, thread, "TOPSECRET " * 30_000)
+    monkeypatch.setattr("threadkeep.records._scan.MAX_RECORD_BYTES", 100_000)
     done = store.erase(thread, "TOPSECRET")
     location = store.read(thread).location
     assert any("size bound" in sentence and location in sentence for sentence in done.unreachable)

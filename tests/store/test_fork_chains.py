@@ -11,7 +11,11 @@ from threadkeep.records import Cost
 from threadkeep.store import ThreadStore
 
 if TYPE_CHECKING:
+    import sqlite3
     from pathlib import Path
+
+    from threadkeep.backends import RolloutRef
+    from threadkeep.records import Source
 
 DEPTH = 200
 
@@ -53,7 +57,7 @@ def test_the_tree_of_a_chain_of_forks_opens_each_of_them_a_few_times() -> None:
 class _Counting(MemoryBackend):
     opened = 0
 
-    def open(self, ref, cost):  # type: ignore[no-untyped-def]
+    def open(self, ref: RolloutRef, cost: Cost) -> Source:
         self.opened += 1
         return super().open(ref, cost)
 
@@ -77,17 +81,15 @@ def test_what_a_fork_inherits_is_what_stood_before_its_boundary(store: ThreadSto
     with store.writer(talking) as writer, writer.turn("again", model="gpt-own"):
         pass
     below = store.fork(talking).id
-    for _ in range(2):  # once from the records, once from what is known by then
-        store.backend.catalog.forget(below)
-        said = {thread.id: (thread.preview, thread.model) for thread in store.list().data}
-        assert said == {
+    for forgotten in ((), (below,), (root, quiet, talking, below)):
+        for thread in forgotten:
+            store.backend.catalog.forget(thread)
+        assert {found.id: (found.preview, found.model) for found in store.list().data} == {
             root: ("the root's words", "unknown"),
             quiet: ("", None),
             talking: ("the fork's words", "gpt-own"),
             below: ("the fork's words", "gpt-own"),
         }
-    store.backend.catalog.clear()
-    assert {thread.id: (thread.preview, thread.model) for thread in store.list().data} == said
 
 
 def _empty(store: ThreadStore) -> str:
@@ -101,9 +103,16 @@ def test_a_damaged_row_of_a_boundary_is_not_believed(store: ThreadStore) -> None
     add_turns(store, child, "two")
     store.read(child)
     for data in (b"\xc1", b"\x90"):
-        store.backend.catalog.run(lambda db, data=data: db.execute("UPDATE boundaries SET data = ?", (data,)))
-        store.backend.catalog.run(lambda db: db.execute("DELETE FROM rows"))
+        _spoil(store, data)
         assert store.read(child).preview == "one"
+
+
+def _spoil(store: ThreadStore, data: bytes) -> None:
+    def work(db: sqlite3.Connection) -> None:
+        db.execute("UPDATE boundaries SET data = ?", (data,))
+        db.execute("DELETE FROM rows")
+
+    store.backend.catalog.run(work)
 
 
 def test_erased_words_are_not_kept_with_boundaries(store: ThreadStore) -> None:

@@ -66,6 +66,13 @@ class _Pager:
         self.lineage = lineage
         self.totals = totals
         self.end = Position(lineage.tip.rollout_id, lineage.tip.end)
+        self._rows: dict[str, Sequence[ItemEntry]] = {}
+
+    def rows_of(self, turn_id: str) -> Sequence[ItemEntry]:
+        """The items of one turn, looked for once a page."""
+        if turn_id not in self._rows:
+            self._rows[turn_id] = turn_rows(self.lineage, turn_id, self.totals)
+        return self._rows[turn_id]
 
     def first_start(self, segment: Segment) -> int | None:
         return self.totals.of(segment).first_start
@@ -327,14 +334,23 @@ def _newest_rows(pager: _Pager, at: Cursor | None, size: int) -> tuple[list[Row]
         reader = pager.below(at, next_start(pager.lineage, at.anchor), "full", rows=True)
     # A page may end within a turn, so late records count also after their turn was given: they belong to its rest, too.
     told = {late.position: late for late in reader.told}
+    begun: dict[str, tuple[int, int]] = {}
     for entry in reader:
-        told |= {late.position: late for late in reader.pending()}
+        low = begun[entry.id] = pager.key(entry.position)
+        told |= {late.position: late for late in reader.pending() if pager.key(late.position) >= low}
         rows = _with_late(pager, reader, entry.position)
         usable = [row for row in rows if at is None or _beyond(pager, row, at, descending=True)]
         if len(usable) > size:
             floor = pager.key(usable[-size][0].position)
-            return rows, [late for position, late in told.items() if pager.key(position) >= floor]
+            known = [late for late in told.values() if _goes_below(pager, late, floor, begun)]
+            return rows, sorted(known, key=lambda late: pager.key(late.position))
     return _with_late(pager, reader, None), []
+
+
+def _goes_below(pager: _Pager, late: LateRecord, floor: tuple[int, int], begun: dict[str, tuple[int, int]]) -> bool:
+    """Whether a late record stands on or above a page, and its turn has items below the page's end."""
+    began = begun.get(late.turn_id)
+    return pager.key(late.position) >= floor and (began is None or began < floor)
 
 
 def _oldest_rows(pager: _Pager, at: Cursor | None, size: int) -> list[Row]:
@@ -364,7 +380,7 @@ def _with_late(pager: _Pager, reader: TurnReader, low: Position | None) -> list[
     for late in reader.pending():
         if late.turn_id in turns or (low is not None and pager.key(late.position) < pager.key(low)):
             continue
-        of_turn = turn_rows(pager.lineage, late.turn_id, pager.totals)
+        of_turn = pager.rows_of(late.turn_id)
         if of_turn:
             turns.add(late.turn_id)
         else:
