@@ -233,8 +233,9 @@ class Catalog:
 
         self.run(work)
 
-    def compact(self) -> None:
-        """Let nothing of what was dropped stay behind in the file."""
+    def compact(self) -> bool:
+        """Let nothing of what was dropped stay behind in the file; False where another user of it forbids that."""
+        path = self._path
 
         def work(db: sqlite3.Connection) -> None:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -242,6 +243,7 @@ class Catalog:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
         self.run(work)
+        return self._path == path
 
     def sizes(self) -> Mapping[str, int]:
         """How many rows each table has."""

@@ -185,6 +185,9 @@ class MemoryBackend:
             raise ThreadNotFound("the rollout is gone", thread=ref.thread_id, rollout=ref.rollout_id)
         return rollout
 
+    def troubles(self) -> list[str]:
+        return []
+
     # Finding
 
     def find(self, rollout_id: str) -> RolloutRef | None:

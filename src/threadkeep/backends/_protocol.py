@@ -94,6 +94,7 @@ class Facts(msgspec.Struct, frozen=True):
         archived: Archive state in Codex's index; None where it has no row.
         current: The rollout that Codex's index points at; None where it has no row or the file is gone.
         preview: The preview that Codex's index holds; None where it has no row.
+        trouble: Why Codex's index cannot be read, so that nobody knows whether it has a row; None where it can.
     """
 
     indexed: bool = False
@@ -101,6 +102,7 @@ class Facts(msgspec.Struct, frozen=True):
     archived: bool | None = None
     current: RolloutRef | None = None
     preview: str | None = None
+    trouble: str | None = None
 
 
 class Pin(msgspec.Struct, frozen=True):
@@ -222,6 +224,10 @@ class Backend(Protocol):
     @property
     def catalog(self) -> Catalog:
         """Derived rows, disposable."""
+        ...
+
+    def troubles(self) -> list[str]:
+        """What could not be read of what was looked at so far, for people: without it something may be missing."""
         ...
 
     # Finding

@@ -36,6 +36,7 @@ def tree(session: Session, thread: str | None) -> None:
     """
     with session.store() as store, session.working("looking", unit="thread") as progress:
         placed = list(_walk(store.tree(thread, progress=progress)))
+        session.warn(store)
     if session.json:
         session.answer({"data": [_record(one) for one in placed]})
         return
@@ -103,6 +104,7 @@ def du(session: Session) -> None:
     """
     with session.store() as store, session.working("looking", unit="thread") as progress:
         families = store.families(progress=progress)
+        session.warn(store)
     totals = _totals(families)
     if session.json:
         session.answer({"data": families, "total": totals})

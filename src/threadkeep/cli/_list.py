@@ -47,6 +47,7 @@ def list_threads(
     chosen = ThreadFilter(archived=None if everything else archived, text=search, cwd=cwd)
     with session.store() as store, session.working("listing", unit="thread") as progress:
         page = store.list(sort=_SORTS[sort], cursor=cursor, limit=limit, chosen=chosen, progress=progress)
+        session.warn(store)
     if session.json:
         session.answer({"data": page.data, "nextCursor": page.next_cursor})
         return

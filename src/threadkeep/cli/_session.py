@@ -132,6 +132,13 @@ class Session:
         if not self.json:
             click.echo(text, err=True)
 
+    def warn(self, store: ThreadStore) -> None:
+        """Say, also beside JSON, what of the home could not be read: without it the answer may not be whole."""
+        from threadkeep.cli._text import clean
+
+        for trouble in store.backend.troubles():
+            click.echo(f"threadkeep: {clean(trouble)}", err=True)
+
     def no_threads(self) -> None:
         """Say that the home holds nothing that could be shown, or is not there."""
         there = os.path.isdir(self.home)

@@ -14,6 +14,7 @@ from threadkeep.errors import (
     AmbiguousId,
     AmbiguousRollout,
     BrokenLineage,
+    CodexOwned,
     InvalidRequest,
     ThreadkeepError,
     ThreadNotFound,
@@ -60,6 +61,30 @@ class Located(msgspec.Struct):
         if self.marks.archived is not None:
             return self.marks.archived
         return self.ref.archived if self.facts.archived is None else self.facts.archived
+
+    @property
+    def kept_apart(self) -> bool:
+        """Whether changes that are not asked of Codex are kept where Codex does not look: it has a row, or may have."""
+        return self.facts.indexed or self.facts.trouble is not None
+
+    def is_codex_s(self, *, local: bool) -> bool:
+        """Whether Codex must make a change to the thread.
+
+        Args:
+            local: The change is to be kept to threadkeep.
+
+        Raises:
+            CodexOwned: Nobody can say, since Codex's index cannot be read.
+        """
+        if local:
+            return False
+        if self.facts.trouble is not None:
+            raise CodexOwned(
+                f"nobody can say whether Codex has indexed thread {self.thread_id}: {self.facts.trouble}; with "
+                "`local=True` (`--local`) threadkeep keeps the change to itself",
+                thread=self.thread_id,
+            )
+        return self.facts.indexed
 
     @property
     def name(self) -> str | None:

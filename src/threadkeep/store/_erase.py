@@ -88,7 +88,10 @@ def erase(access: Access, located: Located, text: str) -> Erasure:
         for rollout in {link.ref.rollout_id for link in links} | {link.base for link in links if link.base is not None}:
             access.backend.catalog.forget(rollout)
     access.forget_totals()
-    access.backend.catalog.compact()
+    if not access.backend.catalog.compact():
+        erasure.unreachable.append(
+            "threadkeep's catalog is in use: remove threadkeep/catalog.sqlite* once nobody uses the home."
+        )
     erasure.unreachable.extend(_out_of_reach(access, located, text))
     return erasure
 

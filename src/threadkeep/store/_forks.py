@@ -122,7 +122,7 @@ def revert(access: Access, located: Located, before: str, cost: Cost, *, local: 
     backend = access.backend_of(located.thread_id)
     if not backend.keeps_history_bases:
         raise Unsupported(f"{backend.name} cannot keep a history base, so it cannot revert by reference")
-    if located.facts.indexed and not local:
+    if located.is_codex_s(local=local):
         # Behind its back a revert would give the thread two ends; Codex reverts threads that it has loaded.
         thread = {"threadId": located.thread_id}
         backend.ask_codex(
@@ -147,9 +147,9 @@ def revert(access: Access, located: Located, before: str, cost: Cost, *, local: 
             meta = _reverted_meta(backend, lineage, point)
             lines = _child_lines(backend, meta, point)
             _secure(access, backend, point, rollout_id, durability)
-            backend.create(located.thread_id, rollout_id, lines, durability=durability, kept=located.facts.indexed)
+            backend.create(located.thread_id, rollout_id, lines, durability=durability, kept=located.kept_apart)
             cost.bytes_written += len(lines)
-            if located.facts.indexed or must_be_pointed_at(backend, located.thread_id, rollout_id):
+            if located.kept_apart or must_be_pointed_at(backend, located.thread_id, rollout_id):
                 marks = backend.marks(located.thread_id)
                 backend.set_marks(located.thread_id, msgspec.structs.replace(marks, current=rollout_id))
     finally:

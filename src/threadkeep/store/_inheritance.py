@@ -163,7 +163,8 @@ class Inheritance:
 def read_inheritance(access: Access, *, progress: Callable[[int], None] | None = None) -> Inheritance:
     """Read the first record of every rollout, those in memory included.
 
-    A rollout whose first record is damaged inherits what a pin keeps for it; where there is none nobody can say.
+    A rollout that cannot be opened, or whose first record is damaged, inherits what a pin keeps for it; where there is
+    none nobody can say.
 
     Args:
         access: The store's.
@@ -188,7 +189,10 @@ def _links(access: Access, backend: Backend) -> Iterator[Link]:
         link = Link(ref, stat.size, stat.mtime_ns)
         try:
             source = backend.open(ref, Cost())
-        except (ThreadNotFound, StorageFailure):
+        except ThreadNotFound:
+            continue
+        except (CorruptHistory, StorageFailure):
+            yield link
             continue
         try:
             head = read_head(source, source.size, thread_id=ref.thread_id)

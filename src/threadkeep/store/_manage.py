@@ -32,13 +32,13 @@ def rename(access: Access, located: Located, name: str, *, local: bool) -> Threa
     if len(name) > MAX_NAME or not name.isprintable():
         raise InvalidRequest(f"a name is one line of at most {MAX_NAME} characters", thread=thread_id)
     backend = access.backend_of(thread_id)
-    if located.facts.indexed and not local:
+    if located.is_codex_s(local=local):
         backend.ask_codex(thread_id, [("thread/name/set", {"threadId": thread_id, "name": name})])
         _remember(backend, thread_id, replace(backend.marks(thread_id), name=None))
         return _again(access, thread_id)
     lease = backend.lease(thread_id)
     try:
-        if located.facts.indexed:
+        if located.kept_apart:
             _remember(backend, thread_id, replace(backend.marks(thread_id), name=name))
         else:
             backend.set_name(thread_id, name)
@@ -54,7 +54,7 @@ def set_archived(access: Access, located: Located, *, archived: bool, local: boo
     backend = access.backend_of(thread_id)
     if located.archived == archived:
         return _again(access, thread_id)
-    if located.facts.indexed and not local:
+    if located.is_codex_s(local=local):
         if located.facts.archived != archived:
             backend.ask_codex(
                 thread_id, [("thread/archive" if archived else "thread/unarchive", {"threadId": thread_id})]
@@ -63,7 +63,7 @@ def set_archived(access: Access, located: Located, *, archived: bool, local: boo
         return _again(access, thread_id)
     lease = backend.lease(thread_id)
     try:
-        if located.facts.indexed:
+        if located.kept_apart:
             _remember(backend, thread_id, replace(backend.marks(thread_id), archived=archived))
         else:
             _move(access, backend, lease, archived=archived)

@@ -79,7 +79,7 @@ def materialize(
                     f"thread {located.thread_id} inherits from no other rollout: Codex reads it as it is",
                     thread=located.thread_id,
                 )
-            apart = located.facts.indexed or not _wait_for_a_later_name(backend, located)
+            apart = located.kept_apart or not _wait_for_a_later_name(backend, located)
             made = _copy(access, backend, located, lineage, durability, progress, apart=apart)
             if made.thread_id == located.thread_id and backend.facts([located.thread_id])[located.thread_id].indexed:
                 # Codex has met the older rollout while the copy was written, and will not look at a newer one.

@@ -160,7 +160,7 @@ class LocalBackend:
     def _facts(self, thread_id: str, row: CodexRow | None) -> Facts:
         index_name = self._index.names().get(thread_id) or None
         if row is None:
-            return Facts(name=index_name)
+            return Facts(name=index_name, trouble=self._codex.trouble)
         if row.history_mode == "paginated":
             name = row.name or index_name
         else:
