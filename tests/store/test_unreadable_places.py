@@ -15,6 +15,7 @@ from threadkeep.errors import CodexOwned
 from threadkeep.store import ThreadStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -55,13 +56,14 @@ def test_without_codex_s_index_nobody_changes_what_may_be_codex_s(tmp_path: Path
     (tmp_path / "state_5.sqlite").write_bytes(b"this is no database" * 100)
     with ThreadStore.open(tmp_path) as store:
         before = {path: path.read_bytes() for path in tmp_path.rglob("*.jsonl") if "threadkeep" not in path.parts}
-        for refused in (
+        changes: list[Callable[[], object]] = [
             lambda: store.rename(thread, "new"),
             lambda: store.archive(thread),
             lambda: store.revert(thread, before=second),
-        ):
+        ]
+        for change in changes:
             with pytest.raises(CodexOwned, match="nobody can say"):
-                refused()
+                change()
         assert store.rename(thread, "mine", local=True).name == "mine"
         assert store.archive(thread, local=True).archived
         store.unarchive(thread, local=True)
