@@ -11,6 +11,7 @@ import contextlib
 import os
 import sqlite3
 import threading
+import weakref
 from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class Catalog:
         except BaseException:
             connection.close()
             raise
+        weakref.finalize(self, connection.close)  # a store that nobody closed leaves no open database behind
         return connection
 
     @staticmethod
