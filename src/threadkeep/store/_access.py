@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from threadkeep.backends import Backend
     from threadkeep.lineage import Segment
     from threadkeep.records import Boundary, HistoryBase, Source
+    from threadkeep.replay import ThreadFacts
 
 __all__ = ["Access", "Located", "current_of", "must_be_pointed_at", "newness"]
 
@@ -105,6 +106,7 @@ class Access:
         self.scratch = scratch
         self._lock = threading.Lock()
         self._totals: OrderedDict[str, Totals] = OrderedDict()
+        self._facts: OrderedDict[str, ThreadFacts] = OrderedDict()
 
     # Threads
 
@@ -266,9 +268,24 @@ class Access:
         return totals
 
     def forget_totals(self) -> None:
-        """Drop the totals that are at hand."""
+        """Drop the totals and facts that are at hand."""
         with self._lock:
             self._totals.clear()
+            self._facts.clear()
+
+    # Facts of threads that are forked again and again
+
+    def facts_at_hand(self, stamp: str) -> ThreadFacts | None:
+        """What the records of a thread say at its end, by the stamp of its rollout; None where that is not at hand."""
+        with self._lock:
+            return self._facts.get(stamp)
+
+    def keep_facts_at_hand(self, stamp: str, facts: ThreadFacts) -> None:
+        """Keep them at hand."""
+        with self._lock:
+            self._facts[stamp] = facts
+            while len(self._facts) > _KEPT_TOTALS:
+                self._facts.popitem(last=False)
 
     def _known(self, segment: Segment) -> Totals | None:
         with self._lock:

@@ -162,12 +162,14 @@ def _secure(access: Access, backend: Backend, point: ForkPoint, child: str, dura
         return
     assert point.base.threadkeep is not None
     base, path, digest = point.base.thread_id, point.segment.source.path or "", point.base.threadkeep.digest
-    held = next((pin for pin in backend.pins_of(base) if path.endswith(pin.location)), None)
-    if held is not None:  # the base is gone or changed, and another child's pin has what is inherited
-        backend.pin(child, RolloutRef(base, "", held.location, compressed=held.compressed), point.end, digest)
-        return
     holder = access.scratch if access.scratch.find(base) is not None else backend
     ref = holder.find(base)
+    if ref is None or not path.endswith(ref.location):
+        # The base is gone or changed: another child's pin has what is inherited. There may be many of them.
+        held = next((pin for pin in backend.pins_of(base) if path.endswith(pin.location)), None)
+        if held is not None:
+            backend.pin(child, RolloutRef(base, "", held.location, compressed=held.compressed), point.end, digest)
+            return
     if ref is None:
         return
     if durability == "fsync":

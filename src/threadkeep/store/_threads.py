@@ -69,12 +69,16 @@ def facts_at_end(access: Access, located: Located, lineage: Lineage) -> ThreadFa
     row = _decoded(catalog.rows([rollout_id]).get(rollout_id), stamp) if whole else None
     if row is not None:
         return row.facts if row.problem is None else None
+    if whole and (known := access.facts_at_hand(stamp)) is not None:
+        return known
     try:
         facts = read_facts(lineage, access, KnownBoundaries(catalog), updates=False)
     except CorruptHistory:
         return None
     if whole and lineage.mode == PAGINATED:
         catalog.put_rows([(rollout_id, stamp, msgspec.msgpack.encode(_Row(facts)))])
+    elif whole:
+        access.keep_facts_at_hand(stamp, facts)  # what a legacy thread's later updates say is not in them: no row
     return facts
 
 

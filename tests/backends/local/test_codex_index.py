@@ -304,8 +304,9 @@ def test_a_path_to_a_rollout_that_was_compressed_leads_to_it(home: Path) -> None
 
 def trouble(home: Path, thread: str) -> str:
     backend = opened(home)
-    (told,) = backend.troubles() if backend.facts([thread]) else ()
-    assert backend.facts([thread])[thread] == Facts(trouble=told)
+    facts = backend.facts([thread])[thread]
+    (told,) = backend.troubles()
+    assert facts == Facts(trouble=told)
     backend.close()
     return told
 
