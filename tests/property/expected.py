@@ -46,7 +46,10 @@ def context(family: Family) -> Json:
 def _deciding_mode(family: Family, segments: list[list[Json]]) -> str:
     """Of a lineage of both modes: that of the rollout with the newest compaction, which decides what bounds replay."""
     for mode, segment in zip(reversed(family.modes), reversed(segments), strict=True):
-        if any(record["type"] == "compacted" for record in segment):
+        shown = (
+            segment if mode == LEGACY else oracle.lineage([segment])
+        )  # what a second session_meta hides says nothing
+        if any(record["type"] == "compacted" for record in shown):
             return mode
     return family.modes[-1]
 

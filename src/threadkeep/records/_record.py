@@ -24,9 +24,11 @@ EMPTY_RAW: Final = msgspec.Raw(b"")
 
 HEAD: Final = re.compile(
     rb'\{"timestamp":"([^"\\]{20,35})",(?:"ordinal":([0-9]{1,19}),)?"type":'
-    rb'("[a-z_]{1,64}","payload":\{(?:"type":"[A-Za-z_]{1,64}")?)'
+    rb'("(?:event_msg|response_item|realtime_item|retained_context)","payload":\{"type":"[A-Za-z_]{1,64}"'
+    rb'|"(?!event_msg"|response_item"|realtime_item"|retained_context")[a-z_]{1,64}","payload":\{)'
 )
-"""Groups: write time, ordinal, and the bytes that name type and payload type, which are looked up as they stand."""
+"""Groups: write time, ordinal, and the bytes that name type and payload type, which are looked up as they stand. Where
+the payload's type matters and does not stand first there is no match: such a record is decoded to be classified."""
 
 _BRACE: Final = 0x7B
 _BOM: Final = b"\xef\xbb\xbf"
