@@ -37,7 +37,7 @@ Durability = Literal["fsync", "os"]
 """``fsync``: an append that returned survives power loss. ``os``: it survives the death of the process."""
 
 
-class RolloutRef(msgspec.Struct, frozen=True):
+class RolloutRef(msgspec.Struct, frozen=True, gc=False):
     """Where one rollout lies.
 
     Attributes:
@@ -55,7 +55,7 @@ class RolloutRef(msgspec.Struct, frozen=True):
     compressed: bool = False
 
 
-class RolloutStat(msgspec.Struct, frozen=True):
+class RolloutStat(msgspec.Struct, frozen=True, gc=False):
     """What changes when a rollout changes.
 
     Attributes:

@@ -36,7 +36,7 @@ _NAME: Final = re.compile(
 )
 
 
-class RolloutName(msgspec.Struct, frozen=True):
+class RolloutName(msgspec.Struct, frozen=True, gc=False):
     """What a rollout's file name says.
 
     Attributes:
