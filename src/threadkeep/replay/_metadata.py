@@ -60,7 +60,6 @@ class ThreadFacts(msgspec.Struct):
         memory_mode: ``disabled`` or None.
         usage: Tokens used, by the newest record that counts them; along a lineage the newest is the sum (trap 32).
         base: The rollout that it inherits from; None for a root.
-        inherited_until: Where the inheritance ends, in the base's bytes.
         tokens: The newest total of tokens.
     """
 
@@ -86,7 +85,6 @@ class ThreadFacts(msgspec.Struct):
     memory_mode: str | None = None
     usage: TokenUsageInfo | None = None
     base: str | None = None
-    inherited_until: int | None = None
 
 
 class Counts(msgspec.Struct):
@@ -192,7 +190,6 @@ def _begun(thread_id: str, rollout_id: str, mode: str, meta: SessionMeta | None)
     base = meta.history_base if mode == PAGINATED else None
     if base is not None:
         facts.base = base.thread_id
-        facts.inherited_until = base.threadkeep.end if base.threadkeep is not None else base.end_byte_offset
     return facts
 
 

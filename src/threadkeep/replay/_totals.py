@@ -78,7 +78,6 @@ class Totals(msgspec.Struct, array_like=True):
         last_token_count: Where the newest ``token_count`` with usage stands.
         last_settings: Where the newest ``thread_settings_applied`` stands that counts.
         last_turn_context: Where the newest ``turn_context`` stands that counts.
-        last_timestamp: Write time of the newest record that has one.
         open_turn: The newest turn started: where counting goes on.
     """
 
@@ -98,7 +97,6 @@ class Totals(msgspec.Struct, array_like=True):
     last_token_count: int | None = None
     last_settings: int | None = None
     last_turn_context: int | None = None
-    last_timestamp: str = ""
     open_turn: str | None = None
 
 
@@ -125,8 +123,6 @@ def count(segment: Segment, totals: Totals, end: int, cost: Cost) -> Totals:
         totals.records += 1
         if totals.first_user is None and said_first(record):
             totals.first_user = record.offset
-        if record.timestamp:
-            totals.last_timestamp = record.timestamp
         kind = record.kind
         if kind == "response_item":
             totals.response_items += 1
