@@ -15,12 +15,12 @@ Everything that can go wrong is a `ThreadkeepError` (see `threadkeep.errors`).
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any, Final
-
 from threadkeep._version import __version__
 
+TYPE_CHECKING = False  # as `typing` has it, which the start of the app-server has no time for
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from threadkeep.backends import MemoryBackend
     from threadkeep.backends.local import LocalBackend
     from threadkeep.errors import ThreadkeepError
@@ -96,6 +96,8 @@ _ELSEWHERE: Final = {
 def __getattr__(name: str) -> Any:
     if name.startswith("_") or name not in __all__:
         raise AttributeError(f"module 'threadkeep' has no attribute {name!r}")
+    import importlib
+
     return getattr(importlib.import_module(f"threadkeep.{_ELSEWHERE.get(name, 'store')}"), name)
 
 

@@ -11,9 +11,10 @@ import msgspec
 from hypothesis import strategies as st
 
 from threadkeep.records import _scan
-from threadkeep.replay import _find, _reader, _totals, find_turn
+from threadkeep.replay import _find, _totals, _walk, find_turn
 from threadkeep.replay._pages import item_page, turn_page
 from threadkeep.replay._reader import TurnReader
+from threadkeep.replay._whole import whole_turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,7 +64,7 @@ def small_bounds() -> Iterator[None]:
         patch.object(_scan, "BLOCK_BYTES", 150),
         patch.object(_find, "_NEAR", 300),
         patch.object(_find, "_FAR", 600),
-        patch.object(_reader, "_ASK_AFTER", 2),
+        patch.object(_walk, "_ASK_AFTER", 2),
         patch.object(_totals, "MOST_KEPT", 2),
     ):
         yield
@@ -75,6 +76,13 @@ def all_turns(family: Family, view: ItemsView) -> list[Json]:
         reader = TurnReader(lineage, view, first_start=lambda segment: family.library.of(segment).first_start)
         found = [entry.turn for entry in reader]
     return list(values(found[::-1]))
+
+
+def turns_forwards(family: Family, view: ItemsView) -> list[Json]:
+    """Every turn, oldest first, read one by one."""
+    with family.open() as lineage:
+        found = whole_turns(lineage, view, first_start=lambda segment: family.library.of(segment).first_start)
+        return [values(entry.turn) for entry in found]
 
 
 def turn_of(family: Family, turn_id: str, view: ItemsView) -> Json | None:

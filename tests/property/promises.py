@@ -15,6 +15,7 @@ from tests.property.answers import (
     small_bounds,
     turn_of,
     turn_pages,
+    turns_forwards,
 )
 
 from threadkeep.replay._replay import read_context
@@ -103,6 +104,14 @@ def turn_pages_make_the_whole(family: Family, view: ItemsView, limit: int) -> No
     with small_bounds():
         assert turn_pages(family, limit, view, descending=True) == whole[::-1]
         assert turn_pages(family, limit, view, descending=False) == whole
+
+
+def turns_one_by_one_make_the_whole(family: Family, view: ItemsView) -> None:
+    """Turns that are read one by one, oldest first, are the turns."""
+    whole = all_turns(family, view)
+    assert turns_forwards(family, view) == whole
+    with small_bounds():
+        assert turns_forwards(family, view) == whole
 
 
 def turns_are_found(family: Family, view: ItemsView) -> None:

@@ -38,6 +38,11 @@ def test_pages_of_turns_make_the_whole(rollouts: list[Rollout], view: Any, limit
     promises.turn_pages_make_the_whole(family_of(rollouts), view, limit)
 
 
+@given(rollouts=lineages(PAGINATED, LEGACY, "mixed"), view=views)
+def test_turns_read_one_by_one_make_the_whole(rollouts: list[Rollout], view: Any) -> None:
+    promises.turns_one_by_one_make_the_whole(Family(rollouts), view)
+
+
 @given(rollouts=everywhere, view=views)
 def test_a_turn_found_by_its_id_is_the_one_that_is_listed(rollouts: list[Rollout], view: Any) -> None:
     promises.turns_are_found(family_of(rollouts), view)

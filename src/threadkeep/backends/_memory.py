@@ -254,6 +254,10 @@ class MemoryBackend:
             lease = self._leases[thread_id] = _MemoryLease(self, thread_id)
             return lease
 
+    def planned_location(self, thread_id: str, rollout_id: str) -> str:
+        del thread_id
+        return f"memory/{rollout_id}"
+
     def create(
         self, thread_id: str, rollout_id: str, lines: bytes | Iterable[bytes], *, durability: Durability, kept: bool
     ) -> RolloutRef:

@@ -282,6 +282,10 @@ class Backend(Protocol):
         """
         ...
 
+    def planned_location(self, thread_id: str, rollout_id: str) -> str:
+        """Where `create` will put a rollout, in the backend's own words."""
+        ...
+
     def create(
         self, thread_id: str, rollout_id: str, lines: bytes | Iterable[bytes], *, durability: Durability, kept: bool
     ) -> RolloutRef:

@@ -23,7 +23,19 @@ from threadkeep.store import ThreadStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["MB", "MODES", "SIZES", "TAIL_BYTES", "BenchRow", "Limit", "Machine", "Report", "bench", "bytes_needed"]
+__all__ = [
+    "MB",
+    "MODES",
+    "SIZES",
+    "TAIL_BYTES",
+    "BenchRow",
+    "Limit",
+    "Machine",
+    "Report",
+    "bench",
+    "bytes_needed",
+    "machine",
+]
 
 MB: Final = 1_000_000
 MODES: Final = (PAGINATED, LEGACY)
@@ -136,7 +148,7 @@ def bench(
         progress: Told what is being measured.
     """
     tell = progress if progress is not None else _nobody
-    report = Report(_machine(), TAIL_BYTES, [], [], [])
+    report = Report(machine(), TAIL_BYTES, [], [], [])
     for mode in modes:
         for size in sizes:
             named = f"{mode}, {size // MB or size / MB} MB"
@@ -196,7 +208,8 @@ def _limit(home: BenchHome, low: int, resume: Measured, runs: int) -> Limit:
     return Limit(home.recipe.mode, home.size, lines[-1], round(median, 3), round(quickest, 3), ratio)
 
 
-def _machine() -> Machine:
+def machine() -> Machine:
+    """This machine."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Machine(
         f"{platform.system()} {platform.release()}",

@@ -9,9 +9,17 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run ``threadkeep`` with the arguments of this process, and exit with its code."""
+    arguments = sys.argv[1:]
     try:
+        if "app-server" in arguments:  # a client waits for its first answer: what that does not need comes later
+            from threadkeep.appserver import _entry
+
+            code = _entry.main(arguments)
+            if code is not None:
+                sys.exit(code)
+            arguments = _entry.rearranged(arguments)
         from threadkeep.cli._main import cli
 
-        cli(prog_name="threadkeep")
+        cli(arguments, prog_name="threadkeep")
     except KeyboardInterrupt:  # before the commands' own handling stands, or while it reports
         sys.exit(130)

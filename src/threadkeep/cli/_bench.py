@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from threadkeep.bench._bench import BenchRow, Report
     from threadkeep.cli._session import Session
 
-__all__ = ["bench"]
+__all__ = ["bench", "check_space"]
 
 _MB: Final = 1_000_000
 _LEAST: Final = 10_000
 _MOST: Final = 10**12
 _MODES: Final = ("paginated", "legacy")
+_PARTS: Final = ("calls", "beside", "crowd")
 
 
 def _as_sizes(_context: click.Context, _option: click.Parameter, given: str) -> list[int]:
@@ -45,7 +46,24 @@ def _as_modes(_context: click.Context, _option: click.Parameter, given: str) -> 
     return list(dict.fromkeys(modes))
 
 
-@click.command(epilog=example("threadkeep bench --sizes 1,10", "threadkeep bench --home /tmp/bench --json"))
+def _as_parts(_context: click.Context, _option: click.Parameter, given: str | None) -> list[str] | None:
+    """Parts of the benchmark of app-servers, separated by commas."""
+    if given is None:
+        return None
+    parts = given.split(",")
+    if not set(parts) <= set(_PARTS):
+        raise click.BadParameter(f"{given!r} is no list of {', '.join(_PARTS)}")
+    return list(dict.fromkeys(parts))
+
+
+@click.command(
+    epilog=example(
+        "threadkeep bench --sizes 1,10",
+        "threadkeep bench --home /tmp/bench --json",
+        "threadkeep bench app-server --sizes 1,10 --codex /usr/local/bin/codex",
+    )
+)
+@click.argument("what", metavar="[app-server]", type=click.Choice(["app-server"]), required=False)
 @click.option(
     "--sizes",
     metavar="MB,MB",
@@ -65,19 +83,56 @@ def _as_modes(_context: click.Context, _option: click.Parameter, given: str) -> 
 @click.option(
     "--runs",
     type=click.IntRange(1, 10_000),
-    default=15,
-    show_default=True,
-    help="Runs of each operation, after a first.",
+    help="Runs of each operation, after a first.  [default: 15, of app-servers 5]",
 )
 @click.option("--home", "folder", metavar="DIR", help="Keep the made-up threads here, and use those that are here.")
 @click.option("--svg", metavar="FILE", type=click.Path(dir_okay=False, writable=True), help="Draw it, too.")
+@click.option(
+    "--codex",
+    metavar="PATH",
+    help="Of app-servers: the Codex binary to stand beside; by default THREADKEEP_CODEX, or the one on the PATH.",
+)
+@click.option(
+    "--parts",
+    metavar="PART,PART",
+    callback=_as_parts,
+    help=f"Of app-servers: what is measured.  [default: {','.join(_PARTS)}]",
+)
 @json_option
 @click.pass_obj
-def bench(session: Session, sizes: list[int], modes: list[str], runs: int, folder: str | None, svg: str | None) -> None:
+def bench(
+    session: Session,
+    what: str | None,
+    sizes: list[int],
+    modes: list[str],
+    runs: int | None,
+    folder: str | None,
+    svg: str | None,
+    codex: str | None,
+    parts: list[str] | None,
+) -> None:
     """Measure it on this machine.
 
     On made-up threads of each size, whose last checkpoint stands one megabyte before the end. Touches no home of yours.
+
+    `app-server` measures the server instead: every request to a process that was just started, beside the same request
+    to Codex's app-server where Codex is installed; small requests beside a large answer; many clients at once.
     """
+    if what is not None:
+        if svg is not None:
+            raise click.UsageError("there is no picture of app-servers")
+        from threadkeep.cli._bench_appserver import bench_app_server
+
+        bench_app_server(session, sizes, modes, runs or 5, folder, codex=codex, parts=parts or list(_PARTS))
+        return
+    if codex is not None or parts is not None:
+        raise click.UsageError("--codex and --parts are of threadkeep bench app-server")
+    _bench_store(session, sizes, modes, runs or 15, folder, svg)
+
+
+def _bench_store(
+    session: Session, sizes: list[int], modes: list[str], runs: int, folder: str | None, svg: str | None
+) -> None:
     from threadkeep.bench._bench import bench as run
     from threadkeep.bench._bench import bytes_needed
     from threadkeep.bench._svg import drawn
@@ -87,7 +142,7 @@ def bench(session: Session, sizes: list[int], modes: list[str], runs: int, folde
     with contextlib.ExitStack() as stack:
         if folder is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="threadkeep-bench-"))
-            _check_space(folder, bytes_needed(sizes, modes))
+            check_space(folder, bytes_needed(sizes, modes))
         progress = stack.enter_context(session.working("measuring"))
         report = run(folder, sizes=sizes, modes=modes, runs=runs, progress=progress)
     if svg is not None:
@@ -99,7 +154,7 @@ def bench(session: Session, sizes: list[int], modes: list[str], runs: int, folde
         _show(session, report)
 
 
-def _check_space(folder: str, needed: int) -> None:
+def check_space(folder: str, needed: int) -> None:
     from threadkeep.cli._text import size
 
     free = shutil.disk_usage(folder).free

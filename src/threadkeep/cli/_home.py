@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # as `typing` has it, which the start of the app-server has no time for
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

@@ -46,6 +46,7 @@ COMMANDS: Final = {
     "materialize": _Place("_materialize", "materialize", "Write a copy of a thread that Codex can read on its own."),
     "verify": _Place("_verify", "verify", "Compare what is answered fast with the whole history."),
     "doctor": _Place("_verify", "doctor", "Look the whole home over for damage and leftovers."),
+    "app-server": _Place("_appserver", "app_server", "Serve the Codex app-server protocol."),
     "demo": _Place("_demo", "demo", "Try it on made-up threads."),
     "bench": _Place("_bench", "bench", "Measure it on this machine."),
 }

@@ -66,7 +66,7 @@ all of them.
   `fish_source` do so in these.
 """
 
-_ANSWERS: Final = {
+_ANSWERS: Final[dict[str, str | None]] = {
     "list": '`{"data": [`[Thread](#thread)`], "nextCursor"}`',
     "show": '`{"thread": `[Thread](#thread)`, "data": [turns with all items, oldest first], "nextCursor", '
     '"backwardsCursor"}`; `nextCursor` leads to older turns, for `turns --full --cursor`',
@@ -89,6 +89,7 @@ _ANSWERS: Final = {
     "verify": "[Verification](#verification), with `ok`; with `--all`, one on each line, or "
     '`{"threadId", "ok": false, "error"}` for a thread that cannot be opened',
     "doctor": "[Finding](#finding), one on each line",
+    "app-server": None,
     "demo": "[Demo](#demo)",
     "bench": "[Report](#report)",
 }
@@ -147,7 +148,8 @@ def _commands() -> Iterator[str]:
         assert command is not None
         context = click.Context(command, info_name=name, parent=root, terminal_width=80)
         yield f"## threadkeep {name}\n\n```text\n{command.get_help(context)}\n```\n"
-        yield f"`--json`: {_ANSWERS[name]}.\n"
+        if _ANSWERS[name] is not None:
+            yield f"`--json`: {_ANSWERS[name]}.\n"
 
 
 def _objects() -> Iterator[str]:

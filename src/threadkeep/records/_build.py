@@ -15,13 +15,20 @@ __all__ = [
     "agent_message_event",
     "assistant_message",
     "compacted",
+    "context_compaction_item",
+    "input_text",
     "item_completed",
+    "message",
+    "no_token_count",
+    "reasoning_item",
+    "said_item",
     "session_meta",
     "task_complete",
     "task_started",
     "thread_settings_applied",
     "token_count",
     "token_usage_record",
+    "tool_call_item",
     "turn_aborted",
     "turn_context",
     "user_item",
@@ -125,14 +132,22 @@ def task_complete(
 
 
 def turn_aborted(
-    turn_id: str, *, started_at: int | None, completed_at: int | None = None, duration_ms: int | None = None
+    turn_id: str,
+    *,
+    started_at: int | None,
+    completed_at: int | None = None,
+    duration_ms: int | None = None,
+    reason: str = "interrupted",
 ) -> Json:
-    """A turn was interrupted; the last two are left out in a fork's own marker (``storage.md`` 4.4)."""
+    """A turn was interrupted; the times after ``started_at`` are left out in a fork's own marker (``storage.md`` 4.4).
+
+    ``reason`` is ``replaced`` where another turn took its place (0.169.0 observed).
+    """
     return _without_none(
         type="turn_aborted",
         root_turn_id=turn_id,
         turn_id=turn_id,
-        reason="interrupted",
+        reason=reason,
         started_at=started_at,
         completed_at=completed_at,
         duration_ms=duration_ms,
@@ -172,15 +187,25 @@ def thread_settings_applied(thread_id: str, settings: Mapping[str, Any]) -> Json
     return {"type": "thread_settings_applied", "thread_id": thread_id, "thread_settings": dict(settings)}
 
 
-def user_message(text: str, *, item_id: str, turn_id: str) -> Json:
-    """A user's message as the model sees it."""
+def input_text(text: str) -> Json:
+    """A text in a message to the model."""
+    return {"type": "input_text", "text": text}
+
+
+def message(role: str, content: Sequence[Json], *, kinds: Sequence[str], item_id: str, turn_id: str) -> Json:
+    """A message to the model; ``kinds`` says of each part of ``content`` where it comes from."""
     return {
         "type": "message",
         "id": item_id,
-        "role": "user",
-        "content": [{"type": "input_text", "text": text}],
-        "internal_chat_message_metadata_passthrough": {"turn_id": turn_id, "content_item_kinds": ["user.text"]},
+        "role": role,
+        "content": list(content),
+        "internal_chat_message_metadata_passthrough": {"turn_id": turn_id, "content_item_kinds": list(kinds)},
     }
+
+
+def user_message(text: str, *, item_id: str, turn_id: str) -> Json:
+    """A user's message as the model sees it."""
+    return message("user", [input_text(text)], kinds=["user.text"], item_id=item_id, turn_id=turn_id)
 
 
 def assistant_message(text: str, *, item_id: str, turn_id: str) -> Json:
@@ -196,7 +221,45 @@ def assistant_message(text: str, *, item_id: str, turn_id: str) -> Json:
 
 def user_item(text: str, *, item_id: str) -> Json:
     """A user's message as a turn item."""
-    return {"type": "UserMessage", "id": item_id, "content": [{"type": "text", "text": text, "text_elements": []}]}
+    return said_item([{"type": "text", "text": text, "text_elements": []}], item_id=item_id)
+
+
+def said_item(content: Sequence[Json], *, item_id: str, client_id: str | None = None) -> Json:
+    """What a user said as a turn item, texts and all else; ``client_id`` is the client's own id of it."""
+    return {**_without_none(type="UserMessage", id=item_id, client_id=client_id), "content": list(content)}
+
+
+def reasoning_item(summary: Sequence[str], content: Sequence[str], *, item_id: str) -> Json:
+    """What the model thought as a turn item."""
+    return {"type": "Reasoning", "id": item_id, "summary_text": list(summary), "raw_content": list(content)}
+
+
+def tool_call_item(
+    *,
+    item_id: str,
+    tool: str,
+    namespace: str | None,
+    arguments: Any,
+    content_items: Sequence[Json],
+    success: bool,
+    error: str | None,
+    duration_ms: int,
+) -> Json:
+    """The call of a client's tool that was answered, or was not, as a turn item."""
+    return {
+        **_without_none(type="DynamicToolCall", id=item_id, namespace=namespace, tool=tool),
+        "arguments": arguments,
+        "status": "completed" if success else "failed",
+        "content_items": list(content_items),
+        "success": success,
+        **_without_none(error=error),
+        "duration": {"secs": duration_ms // 1000, "nanos": duration_ms % 1000 * 1_000_000},
+    }
+
+
+def context_compaction_item(item_id: str) -> Json:
+    """That the context was compacted, as a turn item."""
+    return {"type": "ContextCompaction", "id": item_id}
 
 
 def agent_item(text: str, *, item_id: str) -> Json:
@@ -216,7 +279,7 @@ def item_completed(item: Any, *, thread_id: str, turn_id: str, started_at_ms: in
     }
 
 
-def user_message_event(text: str) -> Json:
+def user_message_event(text: str, *, text_elements: Sequence[Json] = ()) -> Json:
     """A user's message in a legacy rollout."""
     return {
         "type": "user_message",
@@ -225,13 +288,18 @@ def user_message_event(text: str) -> Json:
         "local_images": [],
         "audio": [],
         "local_audio": [],
-        "text_elements": [],
+        "text_elements": list(text_elements),
     }
 
 
 def agent_message_event(text: str) -> Json:
     """The assistant's message in a legacy rollout."""
     return {"type": "agent_message", "message": text, "phase": None, "memory_citation": None}
+
+
+def no_token_count() -> Json:
+    """Written where a usage is due before any is known."""
+    return {"type": "token_count", "info": None, "rate_limits": None}
 
 
 def token_count(total: Mapping[str, int], last: Mapping[str, int], *, model_context_window: int | None) -> Json:
@@ -278,6 +346,8 @@ def compacted(
     first_window_id: str | None = None,
     previous_window_id: str | None = None,
     window_id: str | None = None,
+    response_id: str | None = None,
+    usage_record: Any = None,
     resume_metadata: Any = None,
 ) -> Json:
     """A checkpoint: everything the model needs of what came before it (``storage.md`` 2.3)."""
@@ -290,7 +360,7 @@ def compacted(
         previous_window_id=previous_window_id,
         window_id=window_id,
     )
-    payload |= {"compaction_response_id": None, "latest_token_usage_record": None}
+    payload |= {"compaction_response_id": response_id, "latest_token_usage_record": usage_record}
     if resume_metadata is not None:
         payload["resume_metadata"] = resume_metadata
     return payload

@@ -4,15 +4,17 @@ Layer 4. Knows records and lineages. The model context, turns and items, and thr
 one state machine that is driven backwards until nothing older can matter, or over everything.
 """
 
+from threadkeep.replay._at import record_at
 from threadkeep.replay._context import ContextItem, ModelContext, Window
 from threadkeep.replay._find import find_turn, next_turn
 from threadkeep.replay._metadata import Counts, ThreadFacts, forked_facts, read_counts, read_facts, read_place
 from threadkeep.replay._pages import DEFAULT_LIMIT, MAX_LIMIT, ItemPage, TurnPage, item_page, turn_page
-from threadkeep.replay._reader import TurnReader, record_at
+from threadkeep.replay._reader import TurnReader
 from threadkeep.replay._replay import read_context
 from threadkeep.replay._said import Said, SaidBefore
 from threadkeep.replay._totals import Totals, TotalsSource, count
 from threadkeep.replay._turn import ItemEntry, ItemsView, Position, TurnEntry
+from threadkeep.replay._whole import whole_turns
 
 __all__ = [
     "DEFAULT_LIMIT",
@@ -44,4 +46,5 @@ __all__ = [
     "read_place",
     "record_at",
     "turn_page",
+    "whole_turns",
 ]

@@ -29,9 +29,9 @@ from threadkeep.records import (
 from threadkeep.records._items import KNOWN_ITEMS
 from threadkeep.replay._before_envelope import as_told
 from threadkeep.replay._convert_rollbacks import RollbackPlan
-from threadkeep.replay._legacy import starts_turn
 from threadkeep.replay._metadata import parse_utc
 from threadkeep.replay._restate import restated
+from threadkeep.replay._starts import starts_turn
 from threadkeep.replay.items import reasoning_text, stored_hook_prompt, stored_item, stored_reasoning
 
 if TYPE_CHECKING:

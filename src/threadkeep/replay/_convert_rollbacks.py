@@ -20,8 +20,8 @@ from threadkeep.records import (
     RolledBack,
     response_item,
 )
-from threadkeep.replay._legacy import starts_turn
 from threadkeep.replay._spoken import is_boundary, is_contextual, is_contextual_developer
+from threadkeep.replay._starts import starts_turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

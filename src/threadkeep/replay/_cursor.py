@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from threadkeep.errors import InvalidCursor
-from threadkeep.replay._reader import record_at
+from threadkeep.replay._at import record_at
 from threadkeep.replay._turn import LateRecord, Position
 
 if TYPE_CHECKING:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from threadkeep.ids import timestamp_ms, utc
 from threadkeep.records import LEGACY, TaskStarted, lines_backward, lines_forward, record_of, records_of
+from threadkeep.replay._at import record_at
 from threadkeep.replay._before_envelope import as_told
-from threadkeep.replay._legacy import LegacyBuilder, is_kept, starts_turn
-from threadkeep.replay._reader import TurnReader, record_at
+from threadkeep.replay._legacy import LegacyBuilder, is_kept
+from threadkeep.replay._reader import TurnReader
+from threadkeep.replay._starts import starts_turn
 from threadkeep.replay._turn import ItemEntry, ItemsView, LateRecord, Position, TurnEntry
 
 if TYPE_CHECKING:

@@ -25,6 +25,7 @@ from threadkeep.records import (
     TurnContext,
     present,
 )
+from threadkeep.replay._starts import STARTS
 from threadkeep.replay._stated import is_whole
 from threadkeep.replay._turn import ItemEntry, ItemsView, Position, TurnEntry
 from threadkeep.replay.items import (
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
     from threadkeep.records import Record
 
-__all__ = ["LegacyBuilder", "is_kept", "may_matter", "opens_nothing", "starts_turn"]
+__all__ = ["LegacyBuilder", "LegacyTurn", "is_kept", "may_matter", "opens_nothing"]
 
 _ITEM_EVENTS: Final = frozenset(
     {
@@ -63,9 +64,8 @@ _ITEM_EVENTS: Final = frozenset(
         "item_completed",
     }
 )
-_STARTS: Final = frozenset({"task_started", "turn_started"})
 _COMPLETES: Final = frozenset({"task_complete", "turn_complete"})
-_BOUNDARIES: Final = _STARTS | _COMPLETES | {"turn_aborted", "thread_rolled_back"}
+_BOUNDARIES: Final = STARTS | _COMPLETES | {"turn_aborted", "thread_rolled_back"}
 _EXTENDED: Final = frozenset(
     {
         "exec_command_end",
@@ -99,17 +99,12 @@ def is_kept(record: Record, view: ItemsView) -> bool:
     return record.kind != "response_item" or view == "full" or b"hook_run_id" in record.line
 
 
-def starts_turn(record: Record) -> bool:
-    """Whether a record starts a turn explicitly: nothing older changes how records from it on group into turns."""
-    return record.kind == "event_msg" and record.subtype in _STARTS and record.view(TaskStarted) is not None
-
-
 def opens_nothing(record: Record) -> bool:
     """Whether a record neither opens, joins nor ends a turn: settings, and what the model saw."""
     return record.kind == "turn_context" or (record.kind == "response_item" and b"hook_run_id" not in record.line)
 
 
-class _Turn:
+class LegacyTurn:
     """A turn while it is built."""
 
     def __init__(self, turn_id: str, position: Position, *, explicit: bool, named: bool) -> None:
@@ -180,9 +175,9 @@ class LegacyBuilder:
         self._view = view
         self._meta = meta
         self._cwd = meta.cwd if meta is not None else None
-        self._open: _Turn | None = None
-        self._last: _Turn | None = None
-        self.turns: list[_Turn] = []
+        self._open: LegacyTurn | None = None
+        self._last: LegacyTurn | None = None
+        self.turns: list[LegacyTurn] = []
         self.dropped = 0
         self.late: list[Record] = []
         self.crossing: list[Record] = []
@@ -196,7 +191,7 @@ class LegacyBuilder:
             self._context(record)
         elif record.kind == "response_item":
             self._response_item(record)
-        elif subtype in _STARTS:
+        elif subtype in STARTS:
             self._started(record)
         elif subtype in _COMPLETES:
             self._complete(record)
@@ -250,7 +245,7 @@ class LegacyBuilder:
         if event is None:
             return
         self.close()
-        turn = _Turn(event.turn_id, self._at(record), explicit=True, named=True)
+        turn = LegacyTurn(event.turn_id, self._at(record), explicit=True, named=True)
         turn.started_at, turn.root = event.started_at, event.root_turn_id
         turn.cwd = self._cwd
         self._open = turn
@@ -289,7 +284,7 @@ class LegacyBuilder:
         elif event.turn_id is not None:
             self.late.append(record)
 
-    def _end(self, turn: _Turn, event: TaskComplete, record: Record) -> None:
+    def _end(self, turn: LegacyTurn, event: TaskComplete, record: Record) -> None:
         try:
             error = turn_error(event.error)
         except UndecodableError:
@@ -300,7 +295,7 @@ class LegacyBuilder:
             turn.status = "completed"
         self._times(turn, event, record)
 
-    def _interrupt(self, turn: _Turn, event: TurnAborted, record: Record) -> None:
+    def _interrupt(self, turn: LegacyTurn, event: TurnAborted, record: Record) -> None:
         try:
             error = turn_error(event.error)
         except UndecodableError:
@@ -309,7 +304,7 @@ class LegacyBuilder:
         turn.error = error if error is not None else turn.error
         self._times(turn, event, record)
 
-    def _times(self, turn: _Turn, event: TaskComplete | TurnAborted, record: Record) -> None:
+    def _times(self, turn: LegacyTurn, event: TaskComplete | TurnAborted, record: Record) -> None:
         turn.completed_at, turn.duration_ms = event.completed_at, event.duration_ms
         if turn is self._open:
             turn.end = Position(self._rollout, record.end)
@@ -359,14 +354,14 @@ class LegacyBuilder:
         found = self._find(made.turn_id)
         if found is None and made.opens:
             self.close()
-            found = self._open = _Turn(made.turn_id, self._at(record), explicit=False, named=True)
+            found = self._open = LegacyTurn(made.turn_id, self._at(record), explicit=False, named=True)
         if found is None:
             self.late.append(record)
         else:
             self._crosses(found, record)
             self._place(found, record, made)
 
-    def _place(self, turn: _Turn, record: Record, made: LegacyItem) -> None:
+    def _place(self, turn: LegacyTurn, record: Record, made: LegacyItem) -> None:
         turn.note_times(made)
         if made.shows and (self._view == "full" or made.item["type"] in _IN_SUMMARY):
             turn.put(self._at(record), made.item, upsert=made.upsert)
@@ -409,24 +404,24 @@ class LegacyBuilder:
     def _id(record: Record) -> str:
         return f"item-{record.offset}"
 
-    def _crosses(self, turn: _Turn, record: Record) -> None:
+    def _crosses(self, turn: LegacyTurn, record: Record) -> None:
         if turn is not self._open:
             self.crossing.append(record)
 
-    def _current(self, record: Record) -> _Turn:
+    def _current(self, record: Record) -> LegacyTurn:
         if self._open is None:
-            self._open = _Turn(f"rollout-{record.offset}", self._at(record), explicit=False, named=False)
+            self._open = LegacyTurn(f"rollout-{record.offset}", self._at(record), explicit=False, named=False)
             self._open.cwd = self._cwd
         return self._open
 
-    def _find(self, turn_id: str | None) -> _Turn | None:
+    def _find(self, turn_id: str | None) -> LegacyTurn | None:
         if self._open is not None and self._open.id == turn_id:
             return self._open
         return next((turn for turn in self.turns if turn.id == turn_id), None)
 
     # Results
 
-    def entry(self, turn: _Turn) -> TurnEntry:
+    def entry(self, turn: LegacyTurn) -> TurnEntry:
         """A closed turn in the app-server's shape."""
         items = [item for _, item in self._placed_items(turn)]
         if self._view == "summary":
@@ -451,11 +446,11 @@ class LegacyBuilder:
             },
         )
 
-    def rows(self, turn: _Turn) -> list[ItemEntry]:
+    def rows(self, turn: LegacyTurn) -> list[ItemEntry]:
         """The items of a closed turn with their places."""
         return [ItemEntry(place, turn.id, item) for place, item in self._placed_items(turn)]
 
-    def _placed_items(self, turn: _Turn) -> list[tuple[Position, dict[str, Any]]]:
+    def _placed_items(self, turn: LegacyTurn) -> list[tuple[Position, dict[str, Any]]]:
         unknown: tuple[int | None, int | None] = (None, None)
         placed: list[tuple[Position, dict[str, Any]]] = []
         for place, item in turn.items:

@@ -30,9 +30,9 @@ from threadkeep.records import (
 from threadkeep.replay._context import ContextItem, ModelContext, Window
 from threadkeep.replay._history import Entry, Kept, build_history, communication_item
 from threadkeep.replay._latest import Latest
-from threadkeep.replay._legacy import starts_turn
 from threadkeep.replay._span import Reference, Span, SpanCompaction, SpanContext, SpanEnd, SpanWorld, compatible
 from threadkeep.replay._spoken import is_boundary
+from threadkeep.replay._starts import starts_turn
 from threadkeep.replay._stated import (
     WholeMeta,
     is_delivery,

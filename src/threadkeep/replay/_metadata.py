@@ -22,7 +22,7 @@ from threadkeep.records import (
     lines_forward,
     records_of,
 )
-from threadkeep.replay._reader import record_at
+from threadkeep.replay._at import record_at
 from threadkeep.replay._said import NEAR, AppliedSettings, ModelSet, Said, SaidBefore, read_said, telling
 
 if TYPE_CHECKING:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from threadkeep.records import LEGACY, Record, TaskStarted, lines_forward, records_of
+from threadkeep.replay._at import record_at
 from threadkeep.replay._before_envelope import as_told
 from threadkeep.replay._cursor import Cursor, check_anchor, decode_cursor, encode_cursor
 from threadkeep.replay._find import next_start, reader_before, turn_rows
-from threadkeep.replay._legacy import starts_turn
 from threadkeep.replay._paginated import placed
-from threadkeep.replay._reader import TurnReader, record_at
+from threadkeep.replay._reader import TurnReader
+from threadkeep.replay._starts import starts_turn
 from threadkeep.replay._turn import ItemEntry, ItemsView, LateRecord, Position, TurnEntry
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from threadkeep.lineage import Lineage, Segment
     from threadkeep.replay._totals import TotalsSource
 
-__all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "ItemPage", "TurnPage", "item_page", "turn_page"]
+__all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "ItemPage", "TurnPage", "item_anchor", "item_page", "turn_page"]
 
 DEFAULT_LIMIT: Final = 25
 MAX_LIMIT: Final = 100
@@ -303,6 +304,15 @@ def item_page(
         first, sub = rows[0]
         backwards = pager.cursor(first.position, "items", inclusive=True, sub=sub, turn=turn_id)
     return ItemPage(page, following, backwards)
+
+
+def item_anchor(lineage: Lineage, totals: TotalsSource, turn_id: str, item_id: str) -> str | None:
+    """The cursor of what lies beyond one item of a turn, in either order; None where the turn has no such item."""
+    pager = _Pager(lineage, totals)
+    for row, sub in _ordered(pager, turn_rows(lineage, turn_id, totals)):
+        if row.item["id"] == item_id:
+            return pager.cursor(row.position, "items", inclusive=False, sub=sub, turn=turn_id)
+    return None
 
 
 Row = tuple[ItemEntry, int]

@@ -13,22 +13,24 @@ Rollback markers do nothing here: only legacy turn lists know them (``storage.md
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
 
 from threadkeep.records import ItemCompleted, Record, TaskComplete, TaskStarted, TurnAborted
+from threadkeep.replay._starts import STARTS
 from threadkeep.replay._turn import ItemEntry, ItemsView, LateRecord, Position, TurnEntry
 from threadkeep.replay.items import UndecodableError, item_type, thread_item, turn_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from threadkeep.lineage import Segment
 
-__all__ = ["Grouping", "Placed", "placed", "speaks_of_turns"]
+__all__ = ["Group", "Grouping", "Placed", "build_turn", "placed", "speaks_of_turns"]
 
-STARTS: Final = frozenset({"task_started", "turn_started"})
+T = TypeVar("T")
+
 COMPLETES: Final = frozenset({"task_complete", "turn_complete"})
 ENDS: Final = COMPLETES | {"turn_aborted"}
 _MOST_OPEN: Final = 2
@@ -107,25 +109,26 @@ class Group:
         self.started = self.started or isinstance(entry.event, TaskStarted)
 
 
-class Grouping:
+class Grouping(Generic[T]):
     """Groups records by turn while they come in, newest first.
 
     A turn is open from its newest start or end on until a record of another turn shows that nothing older belongs to
     it. Two are open at once where an end stands before another turn's start was met: either it came late, after the
     next turn had begun, or that start is lost; the next start tells.
 
+    Args:
+        make: What to make of a turn's records when they are complete.
+
     Attributes:
         late: Records of turns that were not reached yet, by turn id, newest first.
     """
 
-    def __init__(self, view: ItemsView, *, keep_rows: bool = False) -> None:
-        self._view = view
-        self._keep_rows = keep_rows
-        self._rows: list[ItemEntry] = []
+    def __init__(self, make: Callable[[Group], T]) -> None:
+        self._make = make
         self._open: list[Group] = []  # at most two; the one whose records begin further on comes first
         self.late: dict[str, list[Placed]] = {}
 
-    def feed(self, entry: Placed) -> list[TurnEntry]:
+    def feed(self, entry: Placed) -> list[T]:
         """Take the next older record; the turns that are complete with it, newest first."""
         event = entry.event
         turn_id = event.turn_id
@@ -138,7 +141,7 @@ class Grouping:
         if isinstance(event, ItemCompleted):  # in the middle of another turn: its own turn is further back
             self.late.setdefault(turn_id, []).append(entry)
             return []
-        done: list[TurnEntry] = []
+        done: list[T] = []
         if isinstance(event, TaskStarted):
             done = self._closed(len(self._open) - self._goes_on(event))
         elif self._open and (self._open[0].started or len(self._open) == _MOST_OPEN):
@@ -157,30 +160,19 @@ class Grouping:
         outer = self._open[-1]
         return not outer.started and outer.turn_id == inner.root_turn_id
 
-    def _closed(self, count: int) -> list[TurnEntry]:
+    def _closed(self, count: int) -> list[T]:
         """The first so many open turns, with those that began after one of them: turns are given newest first."""
         groups, rest = self._open[:count], self._open[count:]
         if groups and rest and rest[0].first > groups[-1].first:
             groups, rest = groups + rest, []
         self._open = rest
-        return [self._built(group) for group in sorted(groups, key=lambda group: group.first, reverse=True)]
+        return [self._make(group) for group in sorted(groups, key=lambda group: group.first, reverse=True)]
 
-    def close(self) -> list[TurnEntry]:
+    def close(self) -> list[T]:
         """The open turns, when nothing older can belong to them, newest first."""
         return self._closed(_MOST_OPEN)
 
-    def _built(self, group: Group) -> TurnEntry:
-        entry, rows = build_turn(group, self._view)
-        if self._keep_rows:
-            self._rows += rows
-        return entry
-
-    def take_rows(self) -> list[ItemEntry]:
-        """The items, with their places, of the turns that were completed since the last call."""
-        rows, self._rows = self._rows, []
-        return rows
-
-    def finish(self) -> Iterator[TurnEntry]:
+    def finish(self) -> Iterator[T]:
         """What is left when the root is reached: the open turns, then turns of which only an end was found.
 
         Items of a turn of which neither start nor end was found stay among the late records: no turn shows them.
@@ -189,7 +181,7 @@ class Grouping:
         late, self.late = self.late, {}
         for turn_id, records in late.items():
             if any(not isinstance(entry.event, ItemCompleted) for entry in records):
-                yield self._built(Group(turn_id, records))
+                yield self._make(Group(turn_id, records))
             else:
                 self.late[turn_id] = records
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from threadkeep.records import Sieve, lines_backward, sifted
+from threadkeep.replay._at import record_at
 from threadkeep.replay._machine import ContextMachine
-from threadkeep.replay._reader import record_at
 from threadkeep.replay._stated import context_needs
 
 if TYPE_CHECKING:

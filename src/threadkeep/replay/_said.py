@@ -22,8 +22,8 @@ from threadkeep.records import (
     record_of,
     records_of,
 )
+from threadkeep.replay._at import record_at
 from threadkeep.replay._preview import said_first
-from threadkeep.replay._reader import record_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -22,8 +22,8 @@ from threadkeep.records import (
 )
 from threadkeep.replay._before_envelope import as_told
 from threadkeep.replay._latest import stated_settings
-from threadkeep.replay._legacy import starts_turn
 from threadkeep.replay._preview import said_first
+from threadkeep.replay._starts import starts_turn
 from threadkeep.replay._stated import WholeMeta, is_whole
 from threadkeep.replay._turn import LateRecord, Position
 

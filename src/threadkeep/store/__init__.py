@@ -16,6 +16,7 @@ from threadkeep.store._models import (
     TreeNode,
     Verification,
 )
+from threadkeep.store._snapshot import Snapshot
 from threadkeep.store._store import ThreadStore
 from threadkeep.store._turns import TurnWriter
 from threadkeep.store._writer import NewRecord, Writer
@@ -31,6 +32,7 @@ __all__ = [
     "Page",
     "PlannedThread",
     "Resumed",
+    "Snapshot",
     "SortKey",
     "Thread",
     "ThreadFilter",

@@ -16,7 +16,7 @@ from threadkeep.records import _build as build
 from threadkeep.replay import find_turn, forked_facts, next_turn, read_place
 from threadkeep.store._access import must_be_pointed_at
 from threadkeep.store._threads import facts_at_end, keep_facts
-from threadkeep.store._turns import interrupt_marker
+from threadkeep.store._turn_records import interrupt_marker
 
 if TYPE_CHECKING:
     from threadkeep.backends import Backend, Durability

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from threadkeep.records import Cost, TokenUsageInfo
-from threadkeep.replay import ItemsView, find_turn, item_page, read_context, turn_page
+from threadkeep.records import Cost
 from threadkeep.store._forks import stated_instructions
 from threadkeep.store._lists import SortKey, ThreadFilter, list_threads
-from threadkeep.store._models import Page, Resumed, Thread, ThreadPage, TreeNode
+from threadkeep.store._snapshot import Snapshot
 from threadkeep.store._threads import read_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from threadkeep.replay import ItemsView
     from threadkeep.store._access import Access
-    from threadkeep.store._models import Family, Verification
+    from threadkeep.store._models import Family, Page, Resumed, Thread, ThreadPage, TreeNode, Verification
 
 __all__ = ["Reading"]
 
@@ -49,6 +49,19 @@ class Reading:
         """
         return read_thread(self._access, self._access.locate(thread), cost or Cost(), counts=counts)
 
+    def snapshot(self, thread: str, *, cost: Cost | None = None) -> Snapshot:
+        """The thread as it stands now, for several answers that agree; close it after use.
+
+        Args:
+            thread: Its id, or a unique prefix.
+            cost: Where to count what it costs.
+
+        Raises:
+            ThreadNotFound: There is none.
+            UnreadableRollout: The rollout's beginning cannot be understood, or is another thread's.
+        """
+        return Snapshot(self._access, self._access.locate(thread), cost)
+
     def resume(self, thread: str) -> Resumed:
         """What the thread's next turn starts with, found from its end (``storage.md`` 3).
 
@@ -56,20 +69,13 @@ class Reading:
             ThreadNotFound: There is none.
             BrokenLineage: An ancestor that is needed is missing or changed.
         """
-        return self._resumed(thread, bounded=True)
+        with self.snapshot(thread) as snap:
+            return snap.resume()
 
     def replay(self, thread: str) -> Resumed:
         """The same as `resume`, computed from the whole history: the definition of correct, for `verify` and tests."""
-        return self._resumed(thread, bounded=False)
-
-    def _resumed(self, thread: str, *, bounded: bool) -> Resumed:
-        located = self._access.locate(thread)
-        cost = Cost()
-        with self._access.open(located, cost) as lineage:
-            context = read_context(lineage, self._access if bounded else None)
-            settings = msgspec.json.decode(context.settings) if context.settings is not None else None
-            usage = msgspec.json.decode(context.usage, type=TokenUsageInfo) if context.usage is not None else None
-            return Resumed(located.thread_id, lineage.tip.rollout_id, lineage.mode, context, settings, usage, cost)
+        with self.snapshot(thread) as snap:
+            return snap.replay()
 
     def turns(
         self,
@@ -95,10 +101,8 @@ class Reading:
             InvalidCursor: The cursor is none, belongs elsewhere, or its anchor changed.
             BrokenLineage: An ancestor that is reached is missing or changed.
         """
-        cost = Cost()
-        with self._access.open(self._access.locate(thread), cost) as lineage:
-            page = turn_page(lineage, self._access, cursor=cursor, limit=limit, descending=descending, view=view)
-        return Page([entry.turn for entry in page.data], page.next_cursor, page.backwards_cursor, cost)
+        with self.snapshot(thread) as snap:
+            return snap.turns(cursor=cursor, limit=limit, descending=descending, view=view)
 
     def items(
         self,
@@ -122,25 +126,13 @@ class Reading:
             ThreadNotFound: There is no such thread.
             InvalidCursor: The cursor is none, belongs elsewhere, or its anchor changed.
         """
-        cost = Cost()
-        with self._access.open(self._access.locate(thread), cost) as lineage:
-            page = item_page(lineage, self._access, cursor=cursor, limit=limit, descending=descending, turn_id=turn)
-        data = [
-            {
-                "turnId": entry.turn_id,
-                "item": entry.item,
-                "startedAtMs": entry.item["startedAtMs"],
-                "completedAtMs": entry.item["completedAtMs"],
-            }
-            for entry in page.data
-        ]
-        return Page(data, page.next_cursor, page.backwards_cursor, cost)
+        with self.snapshot(thread) as snap:
+            return snap.items(turn=turn, cursor=cursor, limit=limit, descending=descending)
 
     def turn(self, thread: str, turn: str, *, view: ItemsView = "full") -> dict[str, Any] | None:
         """One turn by its id; None where the thread shows none of that id."""
-        with self._access.open(self._access.locate(thread), Cost()) as lineage:
-            entry = find_turn(lineage, turn, self._access, view)
-        return entry.turn if entry is not None else None
+        with self.snapshot(thread) as snap:
+            return snap.turn(turn, view=view)
 
     def list(
         self,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from threadkeep.records import Cost
     from threadkeep.store._access import Access, Located
 
-__all__ = ["facts_at_end", "keep_facts", "read_thread", "read_threads"]
+__all__ = ["facts_at_end", "keep_facts", "read_thread", "read_threads", "thread_of"]
 
 
 class _Row(msgspec.Struct):
@@ -38,6 +38,22 @@ def read_thread(access: Access, located: Located, cost: Cost, *, counts: bool = 
     if counts:
         with access.open(located, cost) as lineage:
             thread.counts = read_counts(lineage, access)
+    return thread
+
+
+def thread_of(access: Access, located: Located, stat: RolloutStat, lineage: Lineage, *, counts: bool = False) -> Thread:
+    """A thread at the end of a lineage that is open; ``stat`` was taken before it was opened."""
+    rollout_id, stamp = located.ref.rollout_id, _stamp(stat, located.thread_id)
+    catalog = access.backend.catalog
+    whole = located.ref.compressed or stat.size == lineage.tip.source.size  # nobody appends to a compressed one
+    row = _decoded(catalog.rows([rollout_id]).get(rollout_id), stamp) if whole else None
+    if row is None:
+        row = _said(access, lineage)
+        if whole:
+            catalog.put_rows([(rollout_id, stamp, msgspec.msgpack.encode(row))])
+    thread = _thread(access, located, stat, row)
+    if counts:
+        thread.counts = read_counts(lineage, access)
     return thread
 
 
@@ -105,15 +121,19 @@ def _derive(access: Access, located: Located, cost: Cost) -> _Row:
     """What the rollout says. A thread that cannot be read in full is shown with what can be read, never left out."""
     try:
         with access.open(located, cost) as lineage:
-            try:
-                return _Row(read_facts(lineage, access, KnownBoundaries(access.backend.catalog)))
-            except CorruptHistory as error:
-                return _Row(read_facts(lineage, access, own_only=True), str(error))
+            return _said(access, lineage)
     except (CorruptHistory, StorageFailure) as error:
         return _Row(
             ThreadFacts(located.thread_id, located.ref.rollout_id, "", timestamp_ms(located.thread_id) or 0),
             str(error),
         )
+
+
+def _said(access: Access, lineage: Lineage) -> _Row:
+    try:
+        return _Row(read_facts(lineage, access, KnownBoundaries(access.backend.catalog)))
+    except CorruptHistory as error:
+        return _Row(read_facts(lineage, access, own_only=True), str(error))
 
 
 def _thread(access: Access, located: Located, stat: RolloutStat, row: _Row) -> Thread:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from threadkeep.errors import InvalidRequest
 from threadkeep.records import PAGINATED
 from threadkeep.records import _build as build
+from threadkeep.store._turn_records import Checkpoint, TurnRecords
+from threadkeep.store._user_input import UserInput
 from threadkeep.store._writer import NewRecord
 
 if TYPE_CHECKING:
@@ -16,10 +18,6 @@ if TYPE_CHECKING:
     from threadkeep.store._writer import Writer
 
 __all__ = ["TurnWriter"]
-
-_MARKER: Final = "<turn_aborted>\nThe turn was interrupted before it ended.\n</turn_aborted>"
-"""Tells the model that a turn was cut off. Codex knows it by the tags (``storage.md`` 3.5); the words are ours."""
-
 
 _UNSAID: Final[dict[str, Any]] = {
     "cwd": "/",
@@ -95,33 +93,20 @@ class TurnWriter:
                 "give its `model`",
                 thread=writer.thread_id,
             )
-        self._window = model_context_window
-        self._started_ms = 0
+        self._records = TurnRecords(writer, self._settings, provider=self._provider, window=model_context_window)
         self._error: dict[str, Any] | None = None
         self._interrupted = False
         self._said: str | None = None
         self._state = "new"
-        self.id = writer.new_id()
+        self.id = self._records.id
 
     def __enter__(self) -> Self:
         if self._state != "new":
             raise InvalidRequest("a turn is recorded once", thread=self._writer.thread_id)
         self._state = "open"
-        self._started_ms = self._writer.now_ms()
-        message = build.user_message(self._text, item_id=f"msg_{self._writer.new_id()}", turn_id=self.id)
-        self._writer.append_all(
-            [
-                NewRecord(
-                    "event_msg",
-                    build.task_started(self.id, started_at=self._started_ms // 1000, model_context_window=self._window),
-                ),
-                NewRecord("turn_context", build.turn_context(self.id, **self._settings)),
-                NewRecord("response_item", message),
-                self._shown(
-                    build.user_item(self._text, item_id=self._writer.new_id()), build.user_message_event(self._text)
-                ),
-            ]
-        )
+        records = self._records
+        said = records.said(UserInput.of_text(self._text)).records
+        self._writer.append_all([records.start(), records.context(), *said])
         self._writer.remember({**self._settings, "model_provider": self._provider})
         return self
 
@@ -131,26 +116,10 @@ class TurnWriter:
         if self._state != "open":
             return
         self._state = "closed"
-        if error is not None:
-            self._interrupted = True
-        now = self._writer.now_ms()
-        times = {
-            "started_at": self._started_ms // 1000,
-            "completed_at": now // 1000,
-            "duration_ms": now - self._started_ms,
-        }
-        if self._interrupted:
-            self._writer.append_all(
-                [
-                    NewRecord("response_item", interrupt_marker(self._writer.new_id(), self.id)),
-                    NewRecord("event_msg", build.turn_aborted(self.id, **times)),
-                ]
-            )
+        if error is not None or self._interrupted:
+            self._writer.append_all(self._records.aborted())
             return
-        self._writer.append(
-            "event_msg",
-            build.task_complete(self.id, last_agent_message=self._said, error=self._error, **times),
-        )
+        self._writer.append_all([self._records.completed(last=self._said, error=self._error)])
 
     def say(self, text: str, *, phase: str | None = None) -> None:
         """Record an assistant message, for the model and for people."""
@@ -161,7 +130,7 @@ class TurnWriter:
         if phase is not None:
             payload["phase"] = item["phase"] = event["phase"] = phase
         self._said = text
-        self._append([self._shown(item, event), NewRecord("response_item", payload)])
+        self._append(self._records.shown(item, [event], payload=payload).records)
 
     def add(self, item: Any, *, shown: Mapping[str, Any] | None = None, metadata: Any = None) -> None:
         """Record a response item as the provider gave it (a dict, or its bytes as `msgspec.Raw`).
@@ -171,10 +140,8 @@ class TurnWriter:
             shown: The turn item that a person sees of it, in a paginated thread; None for nothing.
             metadata: Harness metadata; None to leave it out.
         """
-        records = [NewRecord("response_item", item, metadata)]
-        if shown is not None and self._writer.mode == PAGINATED:
-            records.insert(0, self._item(shown))
-        self._append(records)
+        visible = dict(shown) if shown is not None and self._writer.mode == PAGINATED else None
+        self._append(self._records.shown(visible, payload=item, metadata=metadata).records)
 
     def event(self, payload: Any) -> None:
         """Record an event, as far as the thread's history mode keeps it."""
@@ -182,7 +149,7 @@ class TurnWriter:
 
     def count(self, *, total: Mapping[str, int], last: Mapping[str, int]) -> None:
         """Record the token usage after a model call."""
-        self._append([NewRecord("event_msg", build.token_count(total, last, model_context_window=self._window))])
+        self._append([self._records.count(total=total, last=last)])
 
     def compact(
         self,
@@ -201,68 +168,9 @@ class TurnWriter:
             window_ids: Ids (UUIDv7) of the first window, the previous one and this one; None makes up one of them all.
         """
         made = self._writer.new_id()
-        first, previous, current = window_ids or (made, made, made)
-        settings = self._settings
-        payload = build.compacted(
-            summary,
-            replacement_history,
-            window_number=window_number,
-            first_window_id=first,
-            previous_window_id=previous,
-            window_id=current,
-            resume_metadata={
-                "last_started_turn_id": self.id,
-                "previous_turn_settings": {
-                    "model": settings["model"],
-                    "comp_hash": None,
-                    "realtime_active": False,
-                },
-            },
-        )
-        now = self._writer.now_ms()
-        shown = {"type": "ContextCompaction", "id": self._writer.new_id()}
-        visible = (
-            build.item_completed(
-                shown, thread_id=self._writer.thread_id, turn_id=self.id, started_at_ms=now, completed_at_ms=now
-            )
-            if self._writer.mode == PAGINATED
-            else {"type": "context_compacted"}
-        )
-        self._append(
-            [
-                NewRecord("compacted", payload),
-                NewRecord("turn_context", build.turn_context(self.id, **settings)),
-                *self._applied(),
-                NewRecord("event_msg", visible),
-            ]
-        )
+        checkpoint = Checkpoint(summary, replacement_history, window_number, window_ids or (made, made, made))
+        self._append([*self._records.checkpoint(checkpoint), *self._records.compaction_shown().records])
         self._writer.remember({**self._settings, "model_provider": self._provider})
-
-    def _applied(self) -> list[NewRecord]:
-        """The settings once more, after a checkpoint: a reader that stops there finds them.
-
-        Codex resumes no thread whose provider it does not know (0.169.0 observed): without one they are not stated.
-        """
-        settings = self._settings
-        if self._provider is None or settings["permission_profile"] is None:
-            return []
-        applied = {
-            "model": settings["model"],
-            "model_provider_id": self._provider,
-            "approval_policy": settings["approval_policy"],
-            "approvals_reviewer": "user",
-            "permission_profile": settings["permission_profile"],
-            "cwd": settings["cwd"],
-            "collaboration_mode": {
-                "mode": "default",
-                "settings": {
-                    "model": settings["model"],
-                    "reasoning_effort": settings.get("effort"),
-                    "developer_instructions": None,
-                },
-            },
-        }
-        return [NewRecord("event_msg", build.thread_settings_applied(self._writer.thread_id, applied))]
 
     def fail(self, message: str, info: Any = None) -> None:
         """The turn ends with an error."""
@@ -276,29 +184,3 @@ class TurnWriter:
         if self._state != "open":
             raise InvalidRequest("the turn is not open", thread=self._writer.thread_id)
         self._writer.append_all(records)
-
-    def _shown(self, item: Mapping[str, Any], event: Mapping[str, Any]) -> NewRecord:
-        """What a person sees, in the form that the thread's history mode keeps."""
-        return self._item(item) if self._writer.mode == PAGINATED else NewRecord("event_msg", dict(event))
-
-    def _item(self, item: Mapping[str, Any]) -> NewRecord:
-        now = self._writer.now_ms()
-        return NewRecord(
-            "event_msg",
-            build.item_completed(
-                dict(item), thread_id=self._writer.thread_id, turn_id=self.id, started_at_ms=now, completed_at_ms=now
-            ),
-        )
-
-
-def interrupt_marker(item_id: str, turn_id: str | None) -> dict[str, Any]:
-    """The response item that tells the model of an interruption."""
-    passthrough: dict[str, Any] = {"turn_id": turn_id} if turn_id is not None else {}
-    passthrough["content_item_kinds"] = ["generic.turn_aborted"]
-    return {
-        "type": "message",
-        "id": f"msg_{item_id}",
-        "role": "user",
-        "content": [{"type": "input_text", "text": _MARKER}],
-        "internal_chat_message_metadata_passthrough": passthrough,
-    }

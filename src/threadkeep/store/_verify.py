@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from threadkeep.errors import CorruptHistory, StorageFailure, ThreadBusy, ThreadNotFound
 from threadkeep.records import Cost, lines_backward, records_of
 from threadkeep.records._damage import inspect
-from threadkeep.replay._legacy import starts_turn
+from threadkeep.replay._starts import starts_turn
 from threadkeep.store._models import Check, Verification
 from threadkeep.store._verify_inherited import Prefix, check_inheritance
 from threadkeep.store._verify_pages import check_pages

@@ -47,6 +47,7 @@ class Writer:
     Attributes:
         thread_id: The thread.
         mode: History mode of the rollout.
+        planned_location: Where the rollout lies, or will lie once a new thread's is made, in the backend's own words.
     """
 
     def __init__(
@@ -56,12 +57,14 @@ class Writer:
         *,
         mode: str,
         durability: Durability,
+        location: str,
         open_rollout: Callable[[Lease, Cost], tuple[RolloutRef, int | None]],
         settings: Callable[[], Mapping[str, Any]],
         first: NewRecord | None = None,
     ) -> None:
         self.thread_id = lease.thread_id
         self.mode = mode
+        self.planned_location = location
         self.cost = Cost()
         self._backend = backend
         self._lease = lease
@@ -121,6 +124,24 @@ class Writer:
             appender.flush()
         return places
 
+    def materialize(self) -> RolloutRef:
+        """Make a new thread's rollout now, before its first record: other operations find the thread from here on.
+
+        The rollout of a thread that has one is left as it is. It lies where `planned_location` says.
+
+        Raises:
+            LeaseLost: Somebody else may be writing: nothing was written.
+            StorageFailure: The system refused; the rollout was not made.
+        """
+        with self._lock:
+            self._must_be_held()
+            if self._first is not None:
+                self._create()
+            elif self._ref is None:
+                self._opened()
+            assert self._ref is not None
+            return self._ref
+
     def turn(self, text: str, **settings: Any) -> TurnWriter:
         """Begin a turn with what the user said; use it as a context manager (see `threadkeep.store.TurnWriter`)."""
         from threadkeep.store._turns import TurnWriter
@@ -159,9 +180,7 @@ class Writer:
         if kept is None:
             return None
         record = kept
-        if self._closed:
-            raise LeaseLost("the writer is closed", thread=self.thread_id)
-        self._lease.check()
+        self._must_be_held()
         if self._first is not None:
             return self._create(record)
         appender = self._opened()
@@ -203,24 +222,29 @@ class Writer:
             metadata=record.metadata,
         )
 
-    def _create(self, record: NewRecord) -> Position:
-        """A new thread's file is made with its first record, not before (``storage.md`` 7.2)."""
+    def _must_be_held(self) -> None:
+        if self._closed:
+            raise LeaseLost("the writer is closed", thread=self.thread_id)
+        self._lease.check()
+
+    def _create(self, record: NewRecord | None = None) -> Position | None:
+        """Make a new thread's rollout: with its first record as a rule, not before (``storage.md`` 7.2)."""
         assert self._first is not None
         if self.mode == PAGINATED:
             self._ordinal = 0
         head = self._encoded(self._first)
         if self.mode == PAGINATED:
             self._ordinal = 1
-        line = self._encoded(record)
+        line = self._encoded(record) if record is not None else b""
         self._ref = self._backend.create(
             self.thread_id, self.thread_id, head + line, durability=self._durability, kept=False
         )
         self.cost.bytes_written += len(head) + len(line)
         self._first = None
-        if self._ordinal is not None:
+        if self._ordinal is not None and record is not None:
             self._ordinal += 1
         self._appender = self._backend.appender(self._ref, self._lease, self.cost, durability=self._durability)
-        return Position(self._ref.rollout_id, len(head))
+        return Position(self._ref.rollout_id, len(head)) if record is not None else None
 
     def _opened(self) -> Appender:
         if self._appender is None or self._unsure:

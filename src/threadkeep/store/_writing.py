@@ -49,9 +49,12 @@ class Writing:
         model_provider: str | None = None,
         base_instructions: str | None = None,
         source: str = "cli",
+        thread_source: str | None = None,
         originator: str = ORIGINATOR,
         git: Mapping[str, str] | None = None,
         dynamic_tools: Sequence[Mapping[str, Any]] | None = None,
+        runtime_workspace_roots: Sequence[str] | None = None,
+        ephemeral: bool = False,
     ) -> Writer:
         """Begin a new thread and hold its lease; its rollout is made with the first record that is appended.
 
@@ -62,16 +65,19 @@ class Writing:
                 since Codex resumes no thread without one.
             base_instructions: The instructions that the model starts with.
             source: Where the thread is begun (``cli``, ``vscode``, ``exec``, ...).
+            thread_source: Who begins it (``user``, ``subagent``, ...), where that is known.
             originator: Name of the client that begins it.
             git: ``commit_hash``, ``branch``, ``repository_url``, as far as they are known.
             dynamic_tools: Tools of the client.
+            runtime_workspace_roots: The folders that the thread may write to.
+            ephemeral: Keep the thread in memory; it is gone with the store.
 
         Raises:
             InvalidRequest: The mode is none.
         """
         if mode not in (LEGACY, PAGINATED):
             raise InvalidRequest(f"a thread is {LEGACY} or {PAGINATED}, not {mode!r}")
-        backend = self.backend
+        backend = self._access.scratch if ephemeral else self.backend
         if model_provider is None and backend.shared_with_codex:
             model_provider = CODEX_PROVIDER
         thread_id = backend.ids.new()
@@ -82,6 +88,8 @@ class Writing:
             originator=originator,
             cli_version=_version.__version__,
             source=source,
+            thread_source=thread_source,
+            runtime_workspace_roots=runtime_workspace_roots,
             model_provider=model_provider,
             base_instructions={"text": base_instructions} if base_instructions is not None else None,
             history_mode=mode,
@@ -94,6 +102,7 @@ class Writing:
             backend.lease(thread_id),
             mode=mode,
             durability=self.durability,
+            location=backend.planned_location(thread_id, thread_id),
             open_rollout=self._open_rollout,
             settings=lambda: {"cwd": cwd, "model_provider": model_provider},
             first=NewRecord("session_meta", meta),
@@ -112,13 +121,15 @@ class Writing:
         lease = backend.lease(located.thread_id)
         try:
             # Under the lease the current rollout is looked for again: it may have been reverted since.
-            with self._access.open(self._writable(located.thread_id), Cost()) as lineage:
+            located = self._writable(located.thread_id)
+            with self._access.open(located, Cost()) as lineage:
                 mode = lineage.mode
             return Writer(
                 backend,
                 lease,
                 mode=mode,
                 durability=self.durability,
+                location=located.ref.location,
                 open_rollout=self._open_rollout,
                 settings=lambda: self._settings(located.thread_id),
             )

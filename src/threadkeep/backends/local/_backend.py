@@ -228,16 +228,22 @@ class LocalBackend:
         """Take the right to append to a thread (Codex's lock protocol)."""
         return self._locks.acquire(thread_id)
 
+    def planned_location(self, thread_id: str, rollout_id: str) -> str:
+        """Where `create` will put a rollout, below the home: name and folder say when its id was made, as Codex's do.
+
+        So the day in the id tells where the rollout lies.
+        """
+        return self._location(thread_id, rollout_id, SESSIONS)
+
+    def _location(self, thread_id: str, rollout_id: str, place: str) -> str:
+        created = self._creation(rollout_id)
+        return f"{place}/{day_folder(created)}/{rollout_name(created, thread_id, rollout_id)}"
+
     def create(
         self, thread_id: str, rollout_id: str, lines: bytes | Iterable[bytes], *, durability: Durability, kept: bool
     ) -> RolloutRef:
-        """Create a rollout with its first records, all or nothing: written aside, flushed, then given its name.
-
-        Name and folder say when the rollout's id was made, as Codex's do, so that its day tells where it lies.
-        """
-        now = self._creation(rollout_id)
-        folder = f"{KEPT if kept else SESSIONS}/{day_folder(now)}"
-        location = f"{folder}/{rollout_name(now, thread_id, rollout_id)}"
+        """Create a rollout with its first records, all or nothing: written aside, flushed, then given its name."""
+        location = self._location(thread_id, rollout_id, KEPT if kept else SESSIONS)
         durable = durability == "fsync"
         path = os.path.join(self.home, location)
         pieces = [lines] if isinstance(lines, bytes) else lines

@@ -1,0 +1,55 @@
+"""What went wrong in the store, in the protocol's codes and words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from threadkeep import errors
+from threadkeep.appserver import _rpc
+
+if TYPE_CHECKING:
+    from threadkeep.appserver._call import Call
+    from threadkeep.appserver._rpc import RpcError
+
+__all__ = ["no_such_thread", "rpc_error"]
+
+_NOT_LOADED: Final = frozenset({"thread/read", "thread/turns/list"})
+_NOT_FOUND: Final = frozenset(
+    {"turn/start", "turn/steer", "turn/interrupt", "thread/compact/start", "thread/inject_items", "thread/goal/get"}
+)
+
+
+def no_such_thread(method: str, thread_id: str) -> RpcError:
+    """The words that a method has for a thread that does not exist (0.169.0 observed)."""
+    if method in _NOT_LOADED:
+        return _rpc.invalid(f"thread not loaded: {thread_id}")
+    if method in _NOT_FOUND:
+        return _rpc.invalid(f"thread not found: {thread_id}")
+    archived = "archived " if method == "thread/unarchive" else ""
+    return _rpc.invalid(f"no {archived}rollout found for thread id {thread_id}")
+
+
+def rpc_error(error: Exception, call: Call) -> RpcError | None:
+    """The error that a client is told; None for one that nobody expected."""
+    if not isinstance(error, errors.ThreadkeepError):
+        return None
+    thread_id = error.thread or str(call.params.get("threadId", ""))
+    if isinstance(error, errors.ThreadNotFound):
+        return no_such_thread(call.method, thread_id)
+    if isinstance(error, errors.TurnNotFound):
+        return _rpc.invalid(f"turn not found: {_turn_of(call)}")
+    if isinstance(error, errors.InvalidCursor):
+        return _rpc.invalid(f"invalid cursor: {call.params.get('cursor')}")
+    if isinstance(error, errors.ThreadBusy):
+        owner = f" ({error})" if str(error) else ""
+        return _rpc.RpcError(_rpc.INVALID_REQUEST, f"thread {thread_id} already has an active writer{owner}")
+    if isinstance(error, (errors.InvalidRequest, errors.Conflict)):
+        return _rpc.invalid(str(error))
+    return _rpc.internal(str(error))
+
+
+def _turn_of(call: Call) -> str:
+    for name in ("beforeTurnId", "lastTurnId", "turnId"):
+        if isinstance(call.params.get(name), str):
+            return str(call.params[name])
+    return ""

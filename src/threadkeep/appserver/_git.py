@@ -1,0 +1,81 @@
+"""What a folder's git repository says of it, read from its files: no program is started."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Final
+
+__all__ = ["git_facts"]
+
+_MOST: Final = 1024 * 1024
+"""Bytes of one of git's files that are read."""
+
+_SHA: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_ORIGIN: Final = re.compile(r'^\s*\[remote "origin"\]\s*$(?:\n(?!\s*\[).*)*?\n\s*url\s*=\s*(.+?)\s*$', re.MULTILINE)
+
+
+def git_facts(cwd: str) -> dict[str, str] | None:
+    """``commit_hash``, ``branch`` and ``repository_url`` of the repository that a folder is in, as far as they are known.
+
+    None outside of a repository, and where its files cannot be read.
+    """
+    folder = _repository(cwd)
+    if folder is None:
+        return None
+    head = _read(os.path.join(folder, "HEAD")).strip()
+    common = folder
+    pointer = _read(os.path.join(folder, "commondir")).strip()
+    if pointer:
+        common = os.path.normpath(os.path.join(folder, pointer))
+    facts: dict[str, str] = {}
+    if head.startswith("ref: "):
+        ref = head[5:].strip()
+        commit = _commit(folder, common, ref)
+        if ref.startswith("refs/heads/"):
+            facts["branch"] = ref.removeprefix("refs/heads/")
+    else:
+        commit = head
+    if _SHA.fullmatch(commit):
+        facts["commit_hash"] = commit
+    origin = _ORIGIN.search(_read(os.path.join(common, "config")))
+    if origin is not None:
+        facts["repository_url"] = origin[1]
+    return facts or None
+
+
+def _repository(cwd: str) -> str | None:
+    folder = os.path.abspath(cwd)
+    while True:
+        git = os.path.join(folder, ".git")
+        if os.path.isdir(git):
+            return git
+        if os.path.isfile(git):  # a worktree or a submodule: a file that says where
+            said = _read(git).strip()
+            return os.path.normpath(os.path.join(folder, said[8:])) if said.startswith("gitdir: ") else None
+        above = os.path.dirname(folder)
+        if above == folder:
+            return None
+        folder = above
+
+
+def _commit(folder: str, common: str, ref: str) -> str:
+    if ".." in ref.split("/") or ref.startswith("/"):
+        return ""
+    for place in (folder, common):
+        said = _read(os.path.join(place, ref)).strip()
+        if said:
+            return said
+    for line in _read(os.path.join(common, "packed-refs")).splitlines():
+        commit, _, name = line.partition(" ")
+        if name == ref:
+            return commit
+    return ""
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(_MOST)
+    except OSError:
+        return ""

@@ -1,0 +1,81 @@
+"""``thread/fork``: a new thread that goes on from a place in another; nothing is copied."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from threadkeep.appserver import _rpc
+from threadkeep.appserver._methods._loading import load, refuse_archived, usage_json, with_all_turns
+from threadkeep.appserver._methods._resume import by_path
+from threadkeep.appserver._thread_ids import named_thread
+from threadkeep.appserver._wire import deprecation, thread_json
+
+if TYPE_CHECKING:
+    from threadkeep.appserver._call import Call
+    from threadkeep.appserver._loaded import LoadedThread
+
+__all__ = ["thread_fork"]
+
+
+def thread_fork(call: Call) -> Any:
+    """Fork a thread, attach the client to the child, and tell every client of it after the answer."""
+    server, params = call.server, call.params
+    through, before = params.get("lastTurnId"), params.get("beforeTurnId")
+    if through is not None and before is not None:
+        raise _rpc.invalid("`beforeTurnId` cannot be combined with `lastTurnId`")
+    source_id = by_path(call) if params.get("path") else named_thread(call)
+    source = server.threads.get(source_id)
+    ephemeral = bool(params.get("ephemeral"))
+    _refuse(call, source_id, source)
+    child = server.store.fork(source_id, through=through, before=before, ephemeral=ephemeral)
+    snapshot = server.store.snapshot(child.id)
+    kept = False
+    try:
+        resumed = snapshot.resume()
+        thread = load(call, snapshot, resumed, fork=True, ephemeral=ephemeral)
+        if source is not None and not thread.dynamic_tools:
+            thread.dynamic_tools = list(source.dynamic_tools)
+        whole = not params.get("excludeTurns")
+        with thread.lock:
+            if whole and thread.mode == "paginated":
+                call.connection.notify("deprecationNotice", deprecation())
+            thread.watch(call.connection)
+            shown = thread_json(server, snapshot.thread())
+            rest = thread.settings.response()
+            if whole:
+                newest = snapshot.turns(limit=1, view="notLoaded")
+                call.respond(with_all_turns(snapshot, shown, rest, None))
+                kept = True
+                usage = usage_json(thread.id, newest.data[0]["id"] if newest.data else None, resumed)
+                if usage is not None:
+                    call.connection.notify("thread/tokenUsage/updated", usage)
+            else:
+                call.respond({"thread": shown, **rest})
+            if not ephemeral:
+                thread.announce("thread/started", {"thread": shown})
+    finally:
+        if not kept:
+            snapshot.close()
+
+
+def _refuse(call: Call, source_id: str, source: LoadedThread | None) -> None:
+    """What cannot be forked so (0.169.0 observed)."""
+    params, server = call.params, call.server
+    if source is None:
+        refuse_archived(server, source_id)
+    elif source.ephemeral:
+        raise _rpc.invalid(f"no rollout found for thread id {source_id}")
+    elif not source.materialized:
+        if source.mode == "legacy":
+            raise _rpc.invalid(f"no rollout found for thread id {source_id}")
+        source.writer.materialize()
+    mode = source.mode if source is not None else server.store.read(source_id).mode
+    if params.get("attachToSource"):
+        if mode == "legacy":
+            raise _rpc.invalid("attachToSource requires a paginated parent")
+        raise _rpc.unsupported("thread/fork.attachToSource is not supported by threadkeep")
+    if params.get("ephemeral") and mode == "paginated" and not params.get("excludeTurns"):
+        raise _rpc.invalid("ephemeral paginated thread/fork requires `excludeTurns: true`")
+    through = params.get("lastTurnId")
+    if through is not None and source is not None and source.running == through:
+        raise _rpc.invalid(f"lastTurnId '{through}' identifies an in-progress turn")

@@ -1,0 +1,129 @@
+"""Loading a thread that exists: what resume and fork have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from threadkeep.appserver import _rpc
+from threadkeep.appserver._call import Streamed
+from threadkeep.appserver._loaded import LoadedThread
+from threadkeep.appserver._wire import as_it_runs, turns_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from threadkeep.appserver._call import Call
+    from threadkeep.appserver._config import SessionSettings
+    from threadkeep.appserver._server import Server
+    from threadkeep.store import Resumed, Snapshot
+
+__all__ = ["first_page", "head_cursors", "load", "refuse_archived", "resumed_response", "usage_json", "with_all_turns"]
+
+_PIECE = 256 * 1024
+"""Bytes of a streamed history that are sent at once."""
+
+
+def load(
+    call: Call, snapshot: Snapshot, resumed: Resumed, *, fork: bool = False, ephemeral: bool = False
+) -> LoadedThread:
+    """Take the right to write to a thread, with the settings that it goes on with.
+
+    Raises:
+        ThreadBusy: Another process holds it.
+        RpcError: The settings do not fit the configuration.
+    """
+    from threadkeep.appserver._config import session_settings
+
+    server, params = call.server, call.params
+    thread_id = snapshot.thread_id
+    stated: dict[str, Any] = dict(resumed.settings or {})
+    if isinstance(stated.get("thread_settings"), dict):
+        stated = dict(stated["thread_settings"])
+    described = snapshot.thread()
+    stated.setdefault("cwd", described.cwd)
+    stated.setdefault("model_provider", described.model_provider)
+    if stated.get("model") is None:
+        stated["model"] = described.model
+    settings = session_settings(server.config, params, stated, fork=fork)
+    thread = LoadedThread(server, server.store.writer(thread_id), settings, ephemeral=ephemeral)
+    thread.dynamic_tools = snapshot.dynamic_tools()
+    server.threads.add(thread)
+    return thread
+
+
+def resumed_response(settings: SessionSettings) -> dict[str, Any]:
+    """What the answer to a resume says of the settings."""
+    return {**settings.response(), "collaborationMode": settings.collaboration_mode()}
+
+
+def refuse_archived(server: Server, thread_id: str) -> None:
+    """An archived thread is not loaded.
+
+    Raises:
+        RpcError: It is archived.
+        ThreadNotFound: There is none.
+    """
+    if server.store.read(thread_id).archived:
+        raise _rpc.invalid(
+            f"session {thread_id} is archived. Run `codex unarchive {thread_id}` to unarchive it first."
+        )
+
+
+def usage_json(thread_id: str, turn_id: str | None, resumed: Resumed) -> dict[str, Any] | None:
+    """The parameters of ``thread/tokenUsage/updated`` for what was counted last; None where nothing was."""
+    from threadkeep.appserver._usage import token_usage
+
+    if resumed.usage is None:
+        return None
+    return {"threadId": thread_id, "turnId": turn_id or "", "tokenUsage": token_usage(resumed.usage)}
+
+
+def head_cursors(snapshot: Snapshot) -> tuple[str | None, str | None]:
+    """Cursors of the newest turn and the newest item: lists that go backwards from them begin with these."""
+    turns = snapshot.turns(limit=1, view="notLoaded")
+    items = snapshot.items(limit=1, descending=True)
+    return turns.backwards_cursor, items.backwards_cursor
+
+
+def first_page(snapshot: Snapshot, asked: Mapping[str, Any] | None, running: str | None) -> dict[str, Any] | None:
+    """The page of turns that a client wants at once."""
+    if asked is None:
+        return None
+    page = snapshot.turns(
+        limit=asked.get("limit"),
+        descending=asked.get("sortDirection") != "asc",
+        view=asked.get("itemsView") or "summary",
+    )
+    return {
+        "data": turns_json(page.data, running),
+        "nextCursor": page.next_cursor,
+        "backwardsCursor": page.backwards_cursor,
+    }
+
+
+def with_all_turns(
+    snapshot: Snapshot, thread: dict[str, Any], rest: dict[str, Any], running: str | None
+) -> Streamed:
+    """A result whose thread holds all of its turns, made while it is sent; the snapshot is closed at its end."""
+    return Streamed(_pieces(snapshot, thread, rest, running), snapshot.close)
+
+
+def _pieces(snapshot: Snapshot, thread: dict[str, Any], rest: dict[str, Any], running: str | None) -> Iterator[bytes]:
+    encode = msgspec.json.Encoder().encode
+    bare = {name: value for name, value in thread.items() if name != "turns"}
+    waiting = bytearray(b'{"thread":' + encode(bare)[:-1] + b',"turns":[')
+    first = True
+    for turn in snapshot.all_turns(view="full"):
+        if not first:
+            waiting += b","
+        first = False
+        waiting += encode(as_it_runs(turn, running))
+        if len(waiting) >= _PIECE:
+            yield bytes(waiting)
+            waiting.clear()
+    waiting += b"]}"
+    encoded = encode(rest)
+    waiting += b"," + encoded[1:] if rest else b"}"
+    yield bytes(waiting)

@@ -1,0 +1,117 @@
+"""``thread/resume``: a thread that exists is loaded, or watched by one client more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from threadkeep.appserver import _rpc
+from threadkeep.appserver._loaded import IDLE
+from threadkeep.appserver._methods._loading import (
+    first_page,
+    head_cursors,
+    load,
+    refuse_archived,
+    resumed_response,
+    usage_json,
+    with_all_turns,
+)
+from threadkeep.appserver._thread_ids import named_thread
+from threadkeep.appserver._wire import deprecation, thread_json
+
+if TYPE_CHECKING:
+    from threadkeep.appserver._call import Call
+    from threadkeep.appserver._loaded import LoadedThread
+
+__all__ = ["thread_resume"]
+
+
+def thread_resume(call: Call) -> Any:
+    """Load a thread, attach the client to it, and answer with what its next turn goes on from."""
+    params, server = call.params, call.server
+    if params.get("history") is not None:
+        from threadkeep.appserver._methods._given import resume_given
+
+        return resume_given(call)
+    thread_id = by_path(call) if params.get("path") else named_thread(call)
+    thread = server.threads.get(thread_id)
+    if thread is None:
+        refuse_archived(server, thread_id)
+        _cold(call, thread_id)
+    else:
+        _hot(call, thread)
+    return None
+
+
+def by_path(call: Call) -> str:
+    """The thread whose rollout a client names by its path.
+
+    Raises:
+        RpcError: No rollout of the home lies there.
+    """
+    path: str = call.params["path"]
+    found = call.server.store.thread_at(path)
+    if found is None:
+        raise _rpc.invalid(f"failed to resolve rollout path `{path}`: file does not exist")
+    return found
+
+
+def _cold(call: Call, thread_id: str) -> None:
+    server = call.server
+    snapshot = server.store.snapshot(thread_id)
+    kept = False
+    try:
+        resumed = snapshot.resume()
+        thread = load(call, snapshot, resumed)
+        newest = snapshot.turns(limit=1, view="notLoaded")
+        with thread.lock:
+            if not call.params.get("excludeTurns") and thread.mode == "paginated":
+                call.connection.notify("deprecationNotice", deprecation())
+            thread.watch(call.connection)
+            thread.announce("thread/status/changed", {"threadId": thread.id, "status": IDLE})
+            kept = _answer(call, thread, snapshot)
+            usage = usage_json(thread.id, newest.data[0]["id"] if newest.data else None, resumed)
+            if usage is not None and not (thread.mode == "legacy" and call.params.get("excludeTurns")):
+                call.connection.notify("thread/tokenUsage/updated", usage)
+            thread.announce("thread/goal/cleared", {"threadId": thread.id})
+    finally:
+        if not kept:
+            snapshot.close()
+    from threadkeep.appserver._damage import tell_of_damage
+
+    tell_of_damage(thread)
+
+
+def _hot(call: Call, thread: LoadedThread) -> None:
+    """The thread is loaded: its settings are not changed, and the answer and what follows it leave no gap."""
+    if not thread.materialized:
+        raise _rpc.invalid(f"no rollout found for thread id {thread.id}")
+    with thread.lock:
+        snapshot = call.server.store.snapshot(thread.id)
+        kept = False
+        try:
+            if not call.params.get("excludeTurns") and thread.mode == "paginated":
+                call.connection.notify("deprecationNotice", deprecation())
+            thread.watch(call.connection)
+            kept = _answer(call, thread, snapshot)
+            thread.announce("thread/goal/cleared", {"threadId": thread.id})
+        finally:
+            if not kept:
+                snapshot.close()
+
+
+def _answer(call: Call, thread: LoadedThread, snapshot: Any) -> bool:
+    """Answer; whether the snapshot is still needed, since the answer is made while it is sent."""
+    shown = thread_json(call.server, snapshot.thread())
+    running = thread.running
+    turns, items = head_cursors(snapshot) if thread.mode == "paginated" else (None, None)
+    rest = {
+        **resumed_response(thread.settings),
+        "initialTurnsPage": first_page(snapshot, call.params.get("initialTurnsPage"), running),
+        "turnsBackwardsCursor": turns,
+        "itemsBackwardsCursor": items,
+    }
+    if call.params.get("excludeTurns"):
+        call.respond({"thread": shown, **rest})
+        return False
+    call.respond(with_all_turns(snapshot, shown, rest, running))
+    return True

@@ -1,0 +1,325 @@
+"""The server: it takes requests from its clients and has them answered, in the order that threads need.
+
+Three pools of threads do the work: one for requests, one for answers that are made while they are sent (a client that
+reads slowly holds one of those), one for what overtakes everything (interrupts). Engines run on an event loop of their
+own, which starts with the first turn.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import threading
+import time
+import traceback
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from threadkeep import _version
+from threadkeep.appserver import _rpc
+from threadkeep.appserver._call import Call
+from threadkeep.appserver._connection import Connection
+from threadkeep.appserver._lane import Lanes
+from threadkeep.appserver._manifest import METHODS
+from threadkeep.appserver._params import check
+from threadkeep.appserver._rpc import RpcError
+from threadkeep.appserver._workers import Workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from threadkeep.appserver._config import Config
+    from threadkeep.appserver._loaded import LoadedThreads
+    from threadkeep.appserver._loop import EngineLoop
+    from threadkeep.appserver._manifest import Method
+    from threadkeep.appserver._outbox import Outbox
+    from threadkeep.appserver._read_states import ReadStates
+    from threadkeep.appserver._rpc import Incoming
+    from threadkeep.appserver.engine import Engine
+    from threadkeep.store import ThreadStore
+
+__all__ = ["Server"]
+
+MOST_WORKERS: Final = 32
+"""Requests that are worked on at once."""
+
+MOST_STREAMING: Final = 64
+"""Streamed answers that are made at once."""
+
+MOST_URGENT: Final = 4
+
+SWITCH_INTERVAL: Final = 0.001
+"""Seconds after which a thread of the process makes way for another: a long answer keeps no small one waiting."""
+
+_OVERLOADED: Final = "Server overloaded; retry later."
+
+
+class Server:
+    """An app-server on one home.
+
+    Args:
+        home: The home folder.
+        overrides: ``--config`` options: keys with values as they were written.
+        engine: What runs turns; by default the built-in engine, made with the first turn.
+        store: The threads; by default those of the home, opened when they are first needed.
+
+    Attributes:
+        home: The home folder, absolute.
+        version: Of threadkeep.
+        bulk: The workers that make streamed answers.
+    """
+
+    def __init__(
+        self,
+        home: str,
+        *,
+        overrides: Sequence[tuple[str, str]] = (),
+        engine: Engine | None = None,
+        store: ThreadStore | None = None,
+    ) -> None:
+        self.home = os.path.abspath(home)
+        self.version = _version.__version__
+        self.bulk = Workers("answer", MOST_STREAMING)
+        self._workers = Workers("request", MOST_WORKERS)
+        self._urgent = Workers("urgent", MOST_URGENT)
+        self._lanes = Lanes(self._workers)
+        self._overrides = tuple(overrides)
+        self._lock = threading.RLock()
+        self._connections: dict[int, Connection] = {}
+        self._numbers = 0
+        self._engine = engine
+        self._store = store
+        self._config: Config | None = None
+        self._threads: LoadedThreads | None = None
+        self._loop: EngineLoop | None = None
+        self._read_states: ReadStates | None = None
+        self._handlers: dict[str, Callable[[Call], Any]] = {}
+        self._stopping = False
+        if sys.getswitchinterval() > SWITCH_INTERVAL:
+            sys.setswitchinterval(SWITCH_INTERVAL)
+
+    # What handlers need, made when it is first needed
+
+    @property
+    def store(self) -> ThreadStore:
+        """The threads of the home."""
+        if self._store is None:
+            from threadkeep.store import ThreadStore
+
+            with self._lock:
+                if self._store is None:
+                    self._store = ThreadStore.open(self.home)
+        return self._store
+
+    @property
+    def config(self) -> Config:
+        """The home's configuration; read again when the file changed."""
+        from threadkeep.appserver._config import Config
+
+        with self._lock:
+            if self._config is None or self._config.stale():
+                self._config = Config.load(self.home, self._overrides)
+            return self._config
+
+    @property
+    def threads(self) -> LoadedThreads:
+        """The threads that are loaded."""
+        if self._threads is None:
+            from threadkeep.appserver._loaded import LoadedThreads
+
+            with self._lock:
+                if self._threads is None:
+                    self._threads = LoadedThreads(self)
+        return self._threads
+
+    @property
+    def read_states(self) -> ReadStates:
+        """What of each thread was not read yet."""
+        if self._read_states is None:
+            from threadkeep.appserver._read_states import ReadStates
+
+            with self._lock:
+                if self._read_states is None:
+                    self._read_states = ReadStates()
+        return self._read_states
+
+    @property
+    def loop(self) -> EngineLoop:
+        """The event loop that engines run on."""
+        if self._loop is None:
+            from threadkeep.appserver._loop import EngineLoop
+
+            with self._lock:
+                if self._loop is None:
+                    self._loop = EngineLoop()
+        return self._loop
+
+    @property
+    def engine(self) -> Engine:
+        """What runs turns."""
+        if self._engine is None:
+            from threadkeep.appserver.engine._responses import ResponsesEngine
+
+            with self._lock:
+                if self._engine is None:
+                    self._engine = ResponsesEngine(self.home)
+        return self._engine
+
+    def now_ms(self) -> int:
+        """The time, Unix milliseconds."""
+        return time.time_ns() // 1_000_000
+
+    # Clients
+
+    def connect(self, outbox: Outbox, *, handshake: Mapping[str, Any] | None = None) -> Connection:
+        """A new client.
+
+        Args:
+            outbox: Where its messages are put.
+            handshake: Parameters of an ``initialize`` that its transport answered already.
+        """
+        with self._lock:
+            self._numbers += 1
+            connection = Connection(self, self._numbers, outbox)
+            self._connections[connection.number] = connection
+        if handshake is not None:
+            connection.shake_hands(handshake)
+            self._greet(connection)
+        return connection
+
+    def disconnect(self, connection: Connection) -> None:
+        """A client is gone. Its threads go on; nobody is told of them on its behalf."""
+        with self._lock:
+            self._connections.pop(connection.number, None)
+        connection.left()
+        if self._threads is not None:
+            self._threads.forget_client(connection)
+
+    def broadcast(self, method: str, params: Any) -> None:
+        """Tell every client."""
+        message = _rpc.notification(method, params, self.now_ms())
+        with self._lock:
+            connections = list(self._connections.values())
+        for connection in connections:
+            connection.tell(method, message)
+
+    # Requests
+
+    def handle(self, connection: Connection, incoming: Incoming) -> None:
+        """Have a request answered. Quick: called by the transport that reads from the client."""
+        assert incoming.id is not None
+        assert incoming.method is not None
+        if incoming.method == "initialize":
+            self._initialize(connection, incoming)
+            return
+        try:
+            if not connection.ready:
+                raise _rpc.invalid("Not initialized")
+            params = check(incoming.method, incoming.params, experimental=connection.experimental)
+            method = METHODS[incoming.method]
+        except RpcError as error:
+            connection.refuse_at_once(incoming.id, error)
+            return
+        except Exception as error:  # noqa: BLE001  # whatever a client sends, the transport goes on
+            connection.refuse_at_once(incoming.id, self._unexpected(error))
+            return
+        if self._stopping or not connection.admit():
+            connection.refuse_at_once(incoming.id, RpcError(_rpc.OVERLOADED, _OVERLOADED))
+            return
+        call = Call(self, connection, incoming.id, incoming.method, params)
+        self._schedule(method, params, partial(self._perform, call, method))
+
+    def _schedule(self, method: Method, params: dict[str, Any], task: Callable[[], None]) -> None:
+        key = params.get("threadId")
+        if method.lane == "urgent":
+            self._urgent.submit(task)
+        elif not isinstance(key, str) or method.lane == "none":
+            self._workers.submit(task)
+        elif method.lane == "thread":
+            self._lanes.change(key.lower(), task)
+        else:
+            self._lanes.read(key.lower(), task)
+
+    def in_lane(self, thread_id: str, task: Callable[[], None]) -> None:
+        """Do something to a thread when the changes before it are done."""
+        self._lanes.change(thread_id, task)
+
+    def in_worker(self, task: Callable[[], None]) -> None:
+        """Do something beside everything else."""
+        self._workers.submit(task)
+
+    def _perform(self, call: Call, method: Method) -> None:
+        try:
+            call.respond(self._handler(call.method, method)(call))
+        except RpcError as error:
+            call.fail(error)
+        except Exception as error:  # noqa: BLE001  # one request's trouble is nobody else's
+            from threadkeep.appserver._failures import rpc_error
+
+            known = rpc_error(error, call)
+            call.fail(known if known is not None else self._unexpected(error))
+
+    def _handler(self, name: str, method: Method) -> Callable[[Call], Any]:
+        handler = self._handlers.get(name)
+        if handler is None:
+            handler = self._handlers[name] = self._import(name, method)
+        return handler
+
+    @staticmethod
+    def _import(name: str, method: Method) -> Callable[[Call], Any]:
+        if method.handler is None:
+            if method.status == "empty":
+                return lambda _: method.answer
+            raise _rpc.unsupported(f"{name} is not supported by threadkeep")
+        module, _, function = method.handler.partition(":")
+        loaded = importlib.import_module(f"threadkeep.appserver._methods.{module.rpartition('.')[2]}")
+        handler: Callable[[Call], Any] = getattr(loaded, function)
+        return handler
+
+    @staticmethod
+    def _unexpected(error: BaseException) -> RpcError:
+        """An error of ours: the whole story goes to standard error, the client is told what it was."""
+        traceback.print_exception(error, file=sys.stderr)
+        return _rpc.internal(f"internal error: {type(error).__name__}: {error}")
+
+    def _initialize(self, connection: Connection, incoming: Incoming) -> None:
+        from threadkeep.appserver import _handshake
+
+        assert incoming.id is not None
+        if connection.ready:
+            connection.refuse_at_once(incoming.id, _rpc.invalid("Already initialized"))
+            return
+        params = _rpc.plain(incoming.params)
+        answer = _handshake.answer(params, self.home)
+        if isinstance(answer, str):
+            connection.refuse_at_once(incoming.id, _rpc.invalid(answer))
+            return
+        connection.shake_hands(params)
+        connection.send_result(incoming.id, answer)
+        self._greet(connection)
+
+    def _greet(self, connection: Connection) -> None:
+        """The first thing that a client hears after the handshake."""
+        from threadkeep.appserver import _handshake
+
+        connection.notify("remoteControl/status/changed", _handshake.remote_control(self.home))
+
+    # The end
+
+    def shutdown(self, seconds: float = 10.0) -> None:
+        """Take no more requests, end running turns as interrupted, finish appends, and let go of everything."""
+        with self._lock:
+            if self._stopping:
+                return
+            self._stopping = True
+        if self._threads is not None:
+            self._threads.close_all(seconds)
+        if self._loop is not None:
+            self._loop.close(self._engine, seconds)
+        with self._lock:
+            connections = list(self._connections.values())
+        for connection in connections:
+            connection.finish(min(seconds, 2.0))
+        if self._store is not None:
+            self._store.close()

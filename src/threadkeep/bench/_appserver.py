@@ -1,0 +1,309 @@
+"""The benchmark of app-servers: threadkeep's beside Codex's, on the same threads, a fresh process for each request."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from threadkeep.bench._appserver_beside import beside
+from threadkeep.bench._appserver_calls import CALLS
+from threadkeep.bench._appserver_crowd import CLIENTS, crowd
+from threadkeep.bench._appserver_homes import ServerHome, clean_environment
+from threadkeep.bench._appserver_process import ServerProcess, memory_of
+from threadkeep.bench._appserver_report import AppServerReport, AppServerRow, Served, Start, took
+from threadkeep.bench._appserver_socket import free_port
+from threadkeep.bench._bench import MB, MODES, SIZES, TAIL_BYTES, machine
+from threadkeep.bench._generate import Recipe
+from threadkeep.bench._home import made_home
+from threadkeep.records import PAGINATED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from threadkeep.bench._appserver_calls import Call
+    from threadkeep.bench._appserver_process import Answer
+    from threadkeep.bench._home import BenchHome
+
+__all__ = ["CODEX", "PARTS", "THREADKEEP", "Server", "bench_app_server", "bytes_needed", "servers_of"]
+
+THREADKEEP: Final = "threadkeep"
+CODEX: Final = "codex"
+
+PARTS: Final = ("calls", "beside", "crowd")
+"""Calls on threads of every size; small requests beside a large answer; many clients at the same time."""
+
+_MEMORY: Final = "the most that the server's process had resident (VmHWM)"
+
+_SLOW_MS: Final = 3_000.0
+_SLOW_RUNS: Final = 3
+"""So many runs are enough of what takes seconds."""
+
+_NO_CODEX: Final = "Codex is not installed here: nothing to compare with"
+_BLOCK: Final = 1 << 22
+
+
+class Server(NamedTuple):
+    """A server that is measured.
+
+    Attributes:
+        name: What it is called here.
+        command: What starts it on stdio.
+    """
+
+    name: str
+    command: tuple[str, ...]
+
+
+class _Place(NamedTuple):
+    """A server and its home."""
+
+    server: Server
+    home: ServerHome
+
+    def start(self, *more: str) -> ServerProcess:
+        """The server, just started: on its pipes, or with ``more`` arguments that say where it listens."""
+        return ServerProcess(
+            (*self.server.command, *more),
+            clean_environment(self.home.path),
+            cwd=self.home.cwd,
+            errors=self.home.errors,
+            listening=bool(more),
+        )
+
+
+class _Runs(NamedTuple):
+    """Runs of one call on one server."""
+
+    at_once: list[float]
+    loaded: list[float]
+    peaks: list[int]
+    written: list[int]
+    answers: list[Answer]
+
+
+def bytes_needed(sizes: Sequence[int], modes: Sequence[str]) -> int:
+    """How much disk the generated threads and the servers' homes take, about."""
+    return len(modes) * sum(sizes) + 2 * max(sizes)
+
+
+def servers_of(codex: str | None) -> list[Server]:
+    """The servers that are measured: threadkeep's, and Codex's where there is one.
+
+    Args:
+        codex: The binary.
+    """
+    servers = [Server(THREADKEEP, (sys.executable, "-m", "threadkeep", "app-server"))]
+    return servers if codex is None else [*servers, Server(CODEX, (codex, "app-server"))]
+
+
+def bench_app_server(
+    folder: str,
+    *,
+    codex: str | None,
+    sizes: Sequence[int] = SIZES,
+    modes: Sequence[str] = MODES,
+    runs: int = 5,
+    parts: Sequence[str] = PARTS,
+    progress: Callable[[str], None] | None = None,
+) -> AppServerReport:
+    """Measure everything.
+
+    Args:
+        folder: Where generated threads are kept; those that are there are used again.
+        codex: The Codex binary; None where there is none.
+        sizes: Bytes of history.
+        modes: History modes.
+        runs: Runs of each call, in each of the two ways; fewer of what takes seconds.
+        parts: What is measured, of :data:`PARTS`.
+        progress: Told what is being measured.
+
+    Raises:
+        Failed: A server ended, refused what it must not, or answered nothing in time.
+        Closed: A server ended a connection.
+    """
+    tell = progress if progress is not None else _nobody
+    here = machine()
+    here.memory = _MEMORY
+    report = AppServerReport(here, _version(codex), TAIL_BYTES, [], [], [], [], [])
+    if codex is None:
+        report.skipped.append(_NO_CODEX)
+    servers = servers_of(codex)
+    for mode in modes:
+        for size in sizes:
+            if "calls" in parts:
+                _calls(report, servers, made_home(folder, _recipe(mode, size, tell)), runs, tell)
+    if "beside" in parts:
+        _beside(report, servers, made_home(folder, _recipe(PAGINATED, max(sizes), tell)), tell)
+    if "crowd" in parts:
+        _crowd(report, servers[0], made_home(folder, _recipe(PAGINATED, min(sizes), tell)), tell)
+    return report
+
+
+def _recipe(mode: str, size: int, tell: Callable[[str], None]) -> Recipe:
+    tell(f"{_named(mode, size)}: making the thread")
+    return Recipe(mode=mode, size=size, tail=TAIL_BYTES)
+
+
+def _named(mode: str, size: int) -> str:
+    return f"{mode}, {size // MB or size / MB} MB"
+
+
+def _calls(
+    report: AppServerReport, servers: Sequence[Server], thread: BenchHome, runs: int, tell: Callable[[str], None]
+) -> None:
+    """Every call on one thread; before the first ones, starts of processes."""
+    named = _named(thread.recipe.mode, thread.recipe.size)
+    with _scratch(thread) as scratch:
+        tell(f"{named}: using the homes once")
+        places = [_used(server, scratch, thread) for server in servers]
+        if not report.starts:
+            tell("starting")
+            report.starts = _starts(places, 2 * runs)
+        for name, call in CALLS.items():
+            tell(f"{named}: {call.title}")
+            report.rows.append(_row(thread, name, _measured(places, call, runs)))
+
+
+def _beside(report: AppServerReport, servers: Sequence[Server], thread: BenchHome, tell: Callable[[str], None]) -> None:
+    """Small requests beside a large answer, on each server."""
+    for server in servers:
+        tell(f"{server.name}: small requests beside a large answer")
+        with _scratch(thread) as scratch:
+            place = _used(server, scratch, thread)
+            port = free_port()
+            with place.start("--listen", f"ws://127.0.0.1:{port}") as process:
+                report.beside.append(beside(server.name, port, process.pid, thread.thread_id, place.home.cwd))
+
+
+def _crowd(report: AppServerReport, server: Server, thread: BenchHome, tell: Callable[[str], None]) -> None:
+    """Many clients on threadkeep's server."""
+    tell(f"{CLIENTS} clients")
+    with _scratch(thread) as scratch:
+        place = _used(server, scratch, thread)
+        port = free_port()
+        with place.start("--listen", f"ws://127.0.0.1:{port}") as process:
+            report.crowds.append(crowd(server.name, port, process.pid, thread.thread_id, place.home.cwd))
+
+
+def _scratch(thread: BenchHome) -> tempfile.TemporaryDirectory[str]:
+    """A folder for the servers' homes, on the file system of the thread."""
+    return tempfile.TemporaryDirectory(prefix="servers-", dir=os.path.dirname(thread.path))
+
+
+def _nobody(_what: str) -> None:
+    """Nobody wants to know."""
+
+
+def _version(codex: str | None) -> str | None:
+    if codex is None:
+        return None
+    done = subprocess.run([codex, "--version"], capture_output=True, text=True, timeout=60, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def _used(server: Server, folder: str, thread: BenchHome) -> _Place:
+    """A server's home in which the server was before: it knows the thread, as it does after normal use."""
+    place = _Place(server, ServerHome(os.path.join(folder, server.name), thread))
+    with open(thread.rollout, "rb", buffering=0) as file:
+        while file.read(_BLOCK):  # the same warm page cache for everybody
+            pass
+    with place.start() as process:
+        process.initialize()
+        process.idle()
+        for call in (CALLS["resume"], CALLS["read"]):
+            process.request(call.method, {"threadId": thread.thread_id, **call.params})
+        process.idle()
+    place.home.keep()
+    return place
+
+
+def _starts(places: Sequence[_Place], runs: int) -> list[Start]:
+    """Starts of the servers, one after the other in changing order."""
+    taken: list[list[float]] = [[] for _ in places]
+    memory: list[list[tuple[int | None, int | None]]] = [[] for _ in places]
+    for run in range(runs + 1):
+        for index in _order(len(places), run):
+            with places[index].start() as process:
+                ms = process.initialize().ms
+                process.idle()
+                if run > 0:  # the first one has what a first start leaves behind
+                    taken[index].append(ms)
+                    memory[index].append(memory_of(process.pid))
+            places[index].home.put_back()
+    return [
+        Start(
+            place.server.name,
+            took(taken[index]),
+            _middle([now for now, _ in memory[index] if now is not None]),
+            _middle([most for _, most in memory[index] if most is not None]),
+        )
+        for index, place in enumerate(places)
+    ]
+
+
+def _order(count: int, run: int) -> list[int]:
+    """Who comes first changes with every run."""
+    return list(range(count)) if run % 2 == 0 else list(reversed(range(count)))
+
+
+def _measured(places: Sequence[_Place], call: Call, runs: int) -> list[_Runs]:
+    """A call on every server, one after the other in changing order."""
+    measured = [_Runs([], [], [], [], []) for _ in places]
+    for run in range(runs):
+        for loaded in (False, True):
+            for index in _order(len(places), run):
+                _run(places[index], call, measured[index], loaded=loaded)
+        slowest = max(max(each.at_once[-1], each.loaded[-1]) for each in measured)
+        if run + 1 >= _SLOW_RUNS and slowest > _SLOW_MS:
+            break
+    return measured
+
+
+def _run(place: _Place, call: Call, into: _Runs, *, loaded: bool) -> None:
+    """One request to a process that was just started; its home is put back afterwards."""
+    before: dict[str, int] = {}
+    with place.start() as process:
+        process.initialize()
+        if loaded:
+            process.idle()
+            before = place.home.sizes()
+        answer = process.request(call.method, {"threadId": place.home.thread_id, **call.params})
+        _, peak = memory_of(process.pid)
+        (into.loaded if loaded else into.at_once).append(answer.ms)
+        into.answers.append(answer)
+        if peak is not None:
+            into.peaks.append(peak)
+        if loaded:
+            process.idle()
+            into.written.append(place.home.grown(before))
+    place.home.put_back()
+
+
+def _row(thread: BenchHome, name: str, measured: Sequence[_Runs]) -> AppServerRow:
+    served = [_served(each) for each in measured]
+    ours, theirs = served[0], served[1] if len(served) > 1 else None
+    ratio = ratio_loaded = None
+    if theirs is not None and ours.error is None and theirs.error is None:
+        ratio = round(theirs.at_once.ms / ours.at_once.ms, 2)
+        ratio_loaded = round(theirs.loaded.ms / ours.loaded.ms, 2)
+    return AppServerRow(thread.recipe.mode, thread.size, name, ours, theirs, ratio, ratio_loaded)
+
+
+def _served(runs: _Runs) -> Served:
+    refused = next((answer.error for answer in runs.answers if answer.error is not None), None)
+    return Served(
+        took(runs.at_once),
+        took(runs.loaded),
+        runs.answers[-1].size,
+        max(runs.written),
+        _middle(runs.peaks),
+        refused,
+    )
+
+
+def _middle(values: Sequence[int]) -> int | None:
+    return statistics.median_low(values) if values else None

@@ -1,0 +1,197 @@
+"""``threadkeep bench app-server``: what requests take on this machine, beside Codex's app-server."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import shutil
+import tempfile
+from typing import TYPE_CHECKING
+
+import click
+
+from threadkeep.cli._bench import check_space
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from threadkeep.bench._appserver_report import AppServerReport, AppServerRow, Served, Took
+    from threadkeep.cli._session import Session
+
+__all__ = ["bench_app_server", "find_codex"]
+
+
+def bench_app_server(
+    session: Session,
+    sizes: list[int],
+    modes: list[str],
+    runs: int,
+    folder: str | None,
+    *,
+    codex: str | None,
+    parts: list[str],
+) -> None:
+    """Measure the server and show what was measured.
+
+    Raises:
+        click.ClickException: There is no such Codex, no room, or a server failed.
+    """
+    from threadkeep.bench._appserver import bench_app_server as run
+    from threadkeep.bench._appserver import bytes_needed
+    from threadkeep.bench._appserver_process import Failed
+    from threadkeep.bench._appserver_socket import Closed
+
+    binary = find_codex(codex)
+    with contextlib.ExitStack() as stack:
+        if folder is None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="threadkeep-bench-"))
+            check_space(folder, bytes_needed(sizes, modes))
+        progress = stack.enter_context(session.working("measuring"))
+        try:
+            report = run(folder, codex=binary, sizes=sizes, modes=modes, runs=runs, parts=parts, progress=progress)
+        except (Failed, Closed) as error:
+            raise click.ClickException(str(error)) from error
+    if session.json:
+        session.answer(report)
+    else:
+        _show(session, report)
+
+
+def find_codex(given: str | None) -> str | None:
+    """The Codex binary: the given one, that of ``THREADKEEP_CODEX``, the one on the path; None where there is none.
+
+    Where it is the script of a package, the binary inside the package: a measurement of the script's would be one of
+    what runs it.
+
+    Raises:
+        click.UsageError: The one that is named is none.
+    """
+    named = given or os.environ.get("THREADKEEP_CODEX")
+    path = shutil.which(named or "codex")
+    if path is None:
+        if named:
+            raise click.UsageError(f"{named} is no program")
+        return None
+    path = os.path.realpath(path)
+    with open(path, "rb") as file:
+        if file.read(2) != b"#!":
+            return path
+    package = os.path.dirname(os.path.dirname(path))
+    for place in (os.path.join(package, "node_modules", "@openai"), os.path.dirname(package)):
+        for binary in sorted(glob.glob(os.path.join(place, "codex-*", "vendor", "*", "bin", "codex"))):
+            return binary
+    return path
+
+
+def _show(session: Session, report: AppServerReport) -> None:
+    machine = report.machine
+    session.line(f"{machine.system}, {machine.processor}, {machine.cores} cores; {machine.python}")
+    session.line(f"threadkeep {machine.threadkeep}, {report.codex or 'no Codex'}. Memory: {machine.memory}.")
+    for reason in report.skipped:
+        session.line(f"{reason}.")
+    if report.starts:
+        session.line()
+        _show_starts(session, report)
+    for mode in dict.fromkeys(row.mode for row in report.rows):
+        session.line()
+        _show_rows(session, mode, [row for row in report.rows if row.mode == mode])
+    if report.beside:
+        session.line()
+        _show_beside(session, report)
+    if report.crowds:
+        session.line()
+        _show_crowds(session, report)
+
+
+def _show_starts(session: Session, report: AppServerReport) -> None:
+    from threadkeep.cli._table import Column
+
+    session.line(session.style("From the start of the process to initialize answered", "bold"))
+    cells = [
+        [start.server, f"{start.took.ms:.1f} ms", f"{start.took.ms_min:.1f} ms", _size(start.resident_bytes)]
+        for start in report.starts
+    ]
+    titles = ("median", "quickest", "memory, idle")
+    session.table([Column(""), *(Column(title, right=True) for title in titles)], cells, titled=True)
+
+
+def _show_rows(session: Session, mode: str, rows: Sequence[AppServerRow]) -> None:
+    from threadkeep.bench._appserver_calls import CALLS
+    from threadkeep.cli._table import Column
+
+    session.line(session.style(f"{mode.capitalize()} threads, a fresh process for each request", "bold"))
+    session.line("Milliseconds, median (quickest); at once: sent when initialize was answered; idle: some time later.")
+    order = {name: place for place, name in enumerate(CALLS)}
+    cells = []
+    for row in sorted(rows, key=lambda row: (order[row.call], row.size)):
+        ours, theirs = row.threadkeep, row.codex
+        cells.append(
+            [
+                CALLS[row.call].title,
+                _size(row.size),
+                _ms(ours, ours.at_once),
+                _ms(ours, ours.loaded),
+                _ms(theirs, theirs.at_once) if theirs else "",
+                _ms(theirs, theirs.loaded) if theirs else "",
+                f"{row.ratio:.1f}x" if row.ratio is not None else "",
+                f"{row.ratio_loaded:.1f}x" if row.ratio_loaded is not None else "",
+                _size(ours.peak_bytes),
+                _size(theirs.peak_bytes) if theirs else "",
+                _size(ours.written),
+                _size(theirs.written) if theirs else "",
+                _size(ours.answered),
+            ]
+        )
+    titles = ("history", "at once", "idle", "Codex", "idle", "quicker", "idle", "memory", "Codex", "written", "Codex")
+    columns = [Column(""), *(Column(title, right=True) for title in (*titles, "answer"))]
+    session.table(columns, cells, titled=True)
+
+
+def _show_beside(session: Session, report: AppServerReport) -> None:
+    from threadkeep.cli._table import Column
+
+    session.line(session.style("Small requests on one connection while another receives a large answer", "bold"))
+    cells = [
+        [
+            each.server,
+            _size(each.answered),
+            f"{each.large_ms:,.0f} ms",
+            f"{each.requests:,}",
+            f"{each.alone_p50:.2f} ms",
+            f"{each.ms_p50:.2f} ms",
+            f"{each.ms_p99:.2f} ms",
+            f"{each.ms_max:.2f} ms",
+            _size(each.peak_bytes),
+            _size(each.grown_bytes),
+        ]
+        for each in report.beside
+    ]
+    titles = ("large answer", "took", "small", "alone", "p50", "p99", "slowest", "memory", "grown by")
+    session.table([Column(""), *(Column(title, right=True) for title in titles)], cells, titled=True)
+
+
+def _show_crowds(session: Session, report: AppServerReport) -> None:
+    for each in report.crowds:
+        session.line(session.style(f"{each.clients} clients at once", "bold"))
+        session.line(
+            f"{each.requests:,} requests in {each.seconds:.1f} s, p50 {each.ms_p50:.1f} ms, p99 {each.ms_p99:.1f} ms; "
+            f"{each.notifications:,} notifications"
+        )
+        session.line(f"memory: {_size(each.idle_bytes)} with all connected, {_size(each.peak_bytes)} at most")
+        session.line(f"lost, twice or out of order: {len(each.wrong) or 'nothing'}")
+        for sentence in each.wrong[:5]:
+            session.line(f"  {sentence}")
+
+
+def _ms(served: Served, took: Took) -> str:
+    if served.error is not None:
+        return "refused"
+    digits = 1 if took.ms < 100 else 0
+    return f"{took.ms:,.{digits}f} ({took.ms_min:,.{digits}f})"
+
+
+def _size(count: int | None) -> str:
+    from threadkeep.cli._text import size
+
+    return size(count) if count is not None else ""

@@ -1,0 +1,20 @@
+"""Where turns start: the one question that every reader of records asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from threadkeep.records import TaskStarted
+
+if TYPE_CHECKING:
+    from threadkeep.records import Record
+
+__all__ = ["STARTS", "starts_turn"]
+
+STARTS: Final = frozenset({"task_started", "turn_started"})
+"""Types of the events that start a turn: the name of today, and one from before."""
+
+
+def starts_turn(record: Record) -> bool:
+    """Whether a record starts a turn explicitly: nothing older changes how records from it on group into turns."""
+    return record.kind == "event_msg" and record.subtype in STARTS and record.view(TaskStarted) is not None

@@ -1,0 +1,70 @@
+"""The official Python SDK sees the same of threadkeep as of the real Codex."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from tests.codex.binary import REPOSITORY
+from tests.codex.client import clean_environment, write_config
+from tests.codex.mock_responses import MockResponses
+from tests.codex.replaying import members
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.codex, pytest.mark.slow]
+
+SDK: Final = "0.163.0"
+"""The release of ``openai-codex`` that ``scripts/install-codex`` installs."""
+
+EXPLAINED: Final[dict[str, str]] = {}
+"""Differences that are known: a pattern for the place, and the id in the table of the app-server's divergences."""
+
+
+def drive(command: tuple[str, ...], root: Path) -> dict[str, Any]:
+    """What :mod:`tests.codex.sdk_script` sees of the server that ``command`` starts: numbered step to value."""
+    home, project = root / ".codex", root / "project"
+    project.mkdir(parents=True)
+    script = [sys.executable, "-m", "tests.codex.sdk_script", str(home), str(project), str(root), "--", *command]
+    with MockResponses() as model:
+        write_config(home, model.base_url)
+        done = subprocess.run(
+            script, cwd=REPOSITORY, env=clean_environment(home), capture_output=True, timeout=100, check=False
+        )
+    assert done.returncode == 0, done.stderr.decode()[-4000:]
+    return {f"{number}. {step}": value for number, (step, value) in enumerate(json.loads(done.stdout))}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sdk() -> None:
+    """The SDK, in the release that the comparison was made with; without it the tests are skipped, in CI they fail."""
+    if importlib.util.find_spec("openai_codex") is not None:
+        import openai_codex
+
+        assert openai_codex.__version__ == SDK
+        return
+    missing = f"no openai-codex: run scripts/install-codex, which installs {SDK}"
+    if os.environ.get("THREADKEEP_REQUIRE_CODEX") == "1" or os.environ.get("CI") == "true":
+        pytest.fail(missing, pytrace=False)
+    pytest.skip(missing)
+
+
+@pytest.mark.timeout(240)
+def test_a_program_of_the_official_sdk_cannot_tell_threadkeep_from_codex(codex_bin: Path, tmp_path: Path) -> None:
+    real = drive((str(codex_bin), "app-server", "--listen", "stdio://"), tmp_path / "real")
+    command = (sys.executable, "-m", "threadkeep", "app-server", "--listen", "stdio://")
+    ours = drive(command, tmp_path / "ours")
+    found = [
+        difference
+        for difference in members("", real, ours)
+        if not any(re.search(pattern, difference.where) for pattern in EXPLAINED)
+    ]
+    assert not found, "\n".join(difference.line() for difference in found)
+    assert len(real) > 80, "the script has lost most of its steps"
