@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 SOURCE: Final = Path(__file__).resolve().parents[1] / "src" / "threadkeep"
 
 LAYERS: Final = (
-    {"_version", "errors", "ids"},
+    {"_lazy", "_version", "errors", "ids"},
     {"records"},
     {"lineage"},
     {"replay"},
     {"backends"},
     {"store"},
     {"bench", "testing"},
-    {"adapters", "appserver", "cli", "web"},
+    {"adapters", "appserver", "web"},
+    {"cli"},
 )
 """From the lowest to the highest (``architecture.md``, "Layers"): each knows only itself and those before it."""
 

@@ -1,4 +1,4 @@
-"""A server in this process, clients on its outboxes, and an engine that answers without a model."""
+"""Clients of a server, in its process or over WebSocket, and an engine that answers without a model."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import msgspec
 
 from threadkeep.appserver._outbox import Outbox
 from threadkeep.appserver.engine import Compacted, ItemDone, ItemStarted, TextDelta, Usage
+from threadkeep.bench._appserver_socket import Closed, SocketClient
 from threadkeep.records import TokenUsage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from threadkeep.appserver._server import Server
     from threadkeep.appserver.engine import Event, RunningTurn
@@ -66,34 +67,20 @@ def raw(value: Any) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(value))
 
 
-class Client:
-    """A client of a server in this process: reads in a thread of its own and keeps everything, in order.
+class Talker:
+    """A client that reads in a thread of its own and keeps everything, in order.
 
     ``on_message`` is called with each message by the thread that reads, before anybody who waits for it knows.
     """
 
-    def __init__(
-        self, server: Server, name: str = "test", *, on_message: Callable[[Client, Json], None] | None = None
-    ) -> None:
+    def __init__(self, name: str, on_message: Callable[[Any, Json], None] | None = None) -> None:
         self.name = name
         self.messages: list[Json] = []
         self._on_message = on_message
         self._changed = threading.Condition()
         self._numbers = itertools.count(1)
-        self._server = server
-        self._outbox = Outbox()
         self._left = False
-        self.connection = server.connect(self._outbox)
         self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-        self.request(
-            "initialize",
-            {
-                "clientInfo": {"name": name, "title": None, "version": "1"},
-                "capabilities": {"experimentalApi": True},
-            },
-        )
-        self.connection.receive(b'{"method":"initialized"}')
 
     def __enter__(self) -> Self:
         return self
@@ -101,16 +88,37 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _transmit(self, message: bytes) -> None:
+        raise NotImplementedError
+
+    def _incoming(self) -> Iterator[bytes]:
+        """The messages that come, until there will be no more."""
+        raise NotImplementedError
+
+    def _leave(self) -> None:
+        raise NotImplementedError
+
+    def initialize(self) -> None:
+        self._reader.start()
+        self.request(
+            "initialize",
+            {
+                "clientInfo": {"name": self.name, "title": None, "version": "1"},
+                "capabilities": {"experimentalApi": True},
+            },
+        )
+        self._transmit(b'{"method":"initialized"}')
+
     def close(self) -> None:
         self._left = True
-        self._server.disconnect(self.connection)
+        self._leave()
         self._reader.join(10)
         assert not self._reader.is_alive()
 
     def send(self, method: str, params: Json) -> int:
         """Ask without waiting; the request's id."""
         number = next(self._numbers)
-        self.connection.receive(msgspec.json.encode({"id": number, "method": method, "params": params}))
+        self._transmit(msgspec.json.encode({"id": number, "method": method, "params": params}))
         return number
 
     def response(self, number: int, *, timeout: float = TIMEOUT) -> Json:
@@ -121,6 +129,16 @@ class Client:
         answer = self.response(self.send(method, params))
         assert "error" not in answer, (method, params, answer["error"])
         return answer["result"]
+
+    def run_turn(self, thread_id: str, text: str = "go") -> str:
+        """Run a turn to its end; its id."""
+        turn: str = self.request("turn/start", {"threadId": thread_id, "input": say(text)})["turn"]["id"]
+        self.hear_end(turn)
+        return turn
+
+    def hear_end(self, turn: str) -> None:
+        """Wait until a turn's end was heard."""
+        self.wait(lambda m: m.get("method") == "turn/completed" and m["params"]["turn"]["id"] == turn)
 
     def wait(self, matches: Callable[[Json], bool], *, timeout: float = TIMEOUT) -> Json:
         """The first message for which ``matches`` holds, of what came and what comes."""
@@ -141,6 +159,34 @@ class Client:
             return [message for message in self.messages if "id" not in message and about(message) == thread_id]
 
     def _read(self) -> None:
+        for line in self._incoming():
+            message = msgspec.json.decode(line)
+            if self._on_message is not None:
+                self._on_message(self, message)
+            with self._changed:
+                self.messages.append(message)
+                self._changed.notify_all()
+
+
+class Client(Talker):
+    """A client of a server in this process, without a transport."""
+
+    def __init__(
+        self, server: Server, name: str = "test", *, on_message: Callable[[Client, Json], None] | None = None
+    ) -> None:
+        super().__init__(name, on_message)
+        self._server = server
+        self._outbox = Outbox()
+        self.connection = server.connect(self._outbox)
+        self.initialize()
+
+    def _transmit(self, message: bytes) -> None:
+        self.connection.receive(message)
+
+    def _leave(self) -> None:
+        self._server.disconnect(self.connection)
+
+    def _incoming(self) -> Iterator[bytes]:
         pieces: list[bytes] = []
         while not self._left:
             taken = self._outbox.take(0.2)
@@ -151,13 +197,30 @@ class Client:
             piece, last = taken
             pieces.append(piece)
             if last:
-                message = msgspec.json.decode(b"".join(pieces))
+                yield b"".join(pieces)
                 pieces.clear()
-                if self._on_message is not None:
-                    self._on_message(self, message)
-                with self._changed:
-                    self.messages.append(message)
-                    self._changed.notify_all()
+
+
+class Remote(Talker):
+    """A client over WebSocket."""
+
+    def __init__(self, port: int, name: str = "test") -> None:
+        super().__init__(name)
+        self._socket = SocketClient(port, timeout=TIMEOUT)
+        self.initialize()
+
+    def _transmit(self, message: bytes) -> None:
+        self._socket.send(message)
+
+    def _leave(self) -> None:
+        self._socket.close()
+
+    def _incoming(self) -> Iterator[bytes]:
+        while not self._left:
+            try:
+                yield self._socket.receive()
+            except (OSError, Closed):
+                return
 
 
 def about(message: Json) -> str | None:

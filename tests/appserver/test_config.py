@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOCK = '[model_providers.mock]\nname = "Mock"\nbase_url = "http://127.0.0.1:1/v1"\n'
+ONE_OF_POLICIES = "`untrusted`, `on-failure`, `on-request`, `granular`, `never`"
+USE_ANOTHER_FILE = "use `--profile x` with `x.config.toml` instead"
 READ_ONLY = {
     "type": "managed",
     "file_system": {
@@ -37,11 +39,13 @@ def load(home: Path, text: str | None = None, *overrides: tuple[str, str], **env
     return Config.load(str(home), overrides, cwd="/work", environ=environ)
 
 
-def settings(config: Config, stated: dict[str, Any] | None = None, *, fork: bool = False, **params: Any) -> SessionSettings:
+def settings(
+    config: Config, stated: dict[str, Any] | None = None, /, *, fork: bool = False, **params: Any
+) -> SessionSettings:
     return session_settings(config, params, stated, fork=fork)
 
 
-def refused(config: Config, stated: dict[str, Any] | None = None, **params: Any) -> str:
+def refused(config: Config, stated: dict[str, Any] | None = None, /, **params: Any) -> str:
     with pytest.raises(RpcError) as caught:
         session_settings(config, params, stated)
     assert caught.value.code == -32600
@@ -98,7 +102,11 @@ def test_dotted_keys_of_the_command_line_make_a_provider(home: Path) -> None:
 
 def test_a_provider_has_the_defaults_of_codex(home: Path) -> None:
     provider = load(home, MOCK).provider("mock")
-    assert (provider.request_max_retries, provider.stream_max_retries, provider.stream_idle_timeout_ms) == (4, 5, 300_000)
+    assert (provider.request_max_retries, provider.stream_max_retries, provider.stream_idle_timeout_ms) == (
+        4,
+        5,
+        300_000,
+    )
     assert provider.wire_api == "responses"
     assert not provider.requires_openai_auth
 
@@ -164,24 +172,34 @@ def test_a_file_that_changed_is_stale(home: Path) -> None:
     ("text", "message"),
     [
         ("model = 3\n", "@:1:9: invalid type: integer `3`, expected a string"),
-        ('\napproval_policy = "zzz"\n', "@:2:19: unknown variant `zzz`, expected one of `untrusted`, `on-failure`, "
-         "`on-request`, `granular`, `never`"),
-        ('sandbox_mode = "zzz"\n', "@:1:16: unknown variant `zzz`, expected one of `read-only`, `workspace-write`, "
-         "`danger-full-access`"),
+        (
+            '\napproval_policy = "zzz"\n',
+            "@:2:19: unknown variant `zzz`, expected one of " + ONE_OF_POLICIES,
+        ),
+        (
+            'sandbox_mode = "zzz"\n',
+            "@:1:16: unknown variant `zzz`, expected one of `read-only`, `workspace-write`, `danger-full-access`",
+        ),
         ("approval_policy = { granular = { rules = true } }\n", "@:1:19: missing field `sandbox_approval`"),
         ('model_provider = "zzz"\n', "Model provider `zzz` not found"),
-        ('profile = "x"\n', '@:1:11: legacy `profile = "x"` config is no longer supported; use `--profile x` with '
-         "`x.config.toml` instead"),
-        ('model_instructions_file = "/nope"\n', "failed to read model instructions file /nope: No such file or directory "
-         "(os error 2)"),
+        (
+            'profile = "x"\n',
+            'legacy `profile = "x"` config is no longer supported; ' + USE_ANOTHER_FILE,
+        ),
+        (
+            'model_instructions_file = "/nope"\n',
+            "failed to read model instructions file /nope: No such file or directory (os error 2)",
+        ),
         ('default_permissions = ":zzz"\n', "default_permissions refers to unknown built-in profile `:zzz`"),
         ('default_permissions = "zzz"\n', "default_permissions requires a `[permissions]` table"),
-        ('default_permissions = "zzz"\n[permissions.dev.filesystem]\n', "default_permissions refers to undefined "
-         "profile `zzz`"),
+        (
+            'default_permissions = "zzz"\n[permissions.dev.filesystem]\n',
+            "default_permissions refers to undefined profile `zzz`",
+        ),
         ('[model_providers.p]\nbase_url = "http://x"\n', "model_providers.p: provider name must not be empty"),
         ('[model_providers.openai]\nname = "x"\n', "model_providers contains reserved built-in provider IDs: `openai`"),
     ],
-)  # fmt: skip
+)
 def test_a_file_that_cannot_be_used_fails_what_needs_it_and_says_why(home: Path, text: str, message: str) -> None:
     config = load(home, text)
     assert refused(config) == "failed to load configuration: " + message.replace("@", str(home / "config.toml"))
@@ -201,7 +219,7 @@ def test_a_file_that_is_no_regular_file_does_not_stop_the_server(home: Path) -> 
 
 
 def test_a_wrong_value_of_the_command_line_is_refused_at_once(home: Path) -> None:
-    with pytest.raises(ConfigProblem, match="unknown variant `zzz`.*\nin `approval_policy`\n"):
+    with pytest.raises(ConfigProblem, match=r"unknown variant `zzz`.*\nin `approval_policy`\n"):
         load(home, None, ("approval_policy", "zzz"))
 
 
@@ -313,10 +331,13 @@ def test_a_relative_folder_is_one_below_the_servers(home: Path) -> None:
 
 # ---- what a thread is resumed or forked with
 
-CONFIG = MOCK + """
+CONFIG = (
+    MOCK
+    + """
 [model_providers.other]
 name = "Other"
 """
+)
 TOP = """model = "gpt-6-sol"
 model_provider = "mock"
 model_reasoning_effort = "low"
@@ -401,7 +422,9 @@ def test_a_thread_that_says_nothing_is_resumed_with_the_configuration(home: Path
 
 def test_a_thread_stays_with_its_provider(home: Path) -> None:
     config = load(home, TOP + CONFIG)
-    message = "failed to load configuration: Cannot change this thread's model provider from `mock` to `other` on resume."
+    message = (
+        "failed to load configuration: Cannot change this thread's model provider from `mock` to `other` on resume."
+    )
     assert refused(config, STATED, modelProvider="other") == message
     assert "model provider “gone”, which is no longer configured" in refused(
         config, {**STATED, "model_provider_id": "gone"}

@@ -32,33 +32,23 @@ def start(client: Client, server: Server) -> str:
     return thread
 
 
-def run_turn(client: Client, thread: str, text: str = "go") -> str:
-    turn: str = client.request("turn/start", {"threadId": thread, "input": say(text)})["turn"]["id"]
-    client.wait(lambda m: m.get("method") == "turn/completed" and m["params"]["turn"]["id"] == turn)
-    return turn
-
-
-def ends(client: Client, thread: str) -> int:
-    """How many turns of a thread a client heard to their end."""
-    return of_items(client.heard(thread)).count("turn/completed")
-
-
-def settled(client: Client, turn: str) -> None:
-    client.wait(lambda m: m.get("method") == "turn/completed" and m["params"]["turn"]["id"] == turn)
+def hear_ends(client: Client, thread: str, count: int) -> None:
+    """Wait until so many turns of a thread were heard to their end."""
+    client.wait(lambda _: of_items(client.heard(thread)).count("turn/completed") >= count)
 
 
 def test_every_watcher_hears_every_turn_once_and_in_the_same_order(server: Server) -> None:
     clients = [Client(server, f"client {number}") for number in range(6)]
     thread = start(clients[0], server)
-    run_turn(clients[0], thread)
+    clients[0].run_turn(thread)
     for client in clients[1:]:
         client.request("thread/resume", {"threadId": thread, "excludeTurns": True})
     first = len(clients[0].heard(thread))
     began = [len(client.heard(thread)) for client in clients]
 
-    turns = [run_turn(clients[number % len(clients)], thread) for number in range(TURNS)]
+    turns = [clients[number % len(clients)].run_turn(thread) for number in range(TURNS)]
     for client in clients:
-        settled(client, turns[-1])
+        client.hear_end(turns[-1])
 
     wanted = clients[0].heard(thread)[first:]
     assert of_items(wanted) == TURN * TURNS
@@ -74,14 +64,14 @@ def test_watchers_of_many_threads_at_once_hear_each_thread_in_order(server: Serv
     drivers = [Client(server, f"driver {number}") for number in range(8)]
     threads = [start(driver, server) for driver in drivers]
     for driver, thread in zip(drivers, threads, strict=True):
-        run_turn(driver, thread)
+        driver.run_turn(thread)
         watcher.request("thread/resume", {"threadId": thread, "excludeTurns": True})
 
     last: dict[str, str] = {}
 
     def drive(driver: Client, thread: str) -> None:
         for _ in range(TURNS):
-            last[thread] = run_turn(driver, thread)
+            last[thread] = driver.run_turn(thread)
 
     running = [threading.Thread(target=drive, args=pair) for pair in zip(drivers, threads, strict=True)]
     for each in running:
@@ -90,7 +80,7 @@ def test_watchers_of_many_threads_at_once_hear_each_thread_in_order(server: Serv
         each.join(60)
 
     for driver, thread in zip(drivers, threads, strict=True):
-        settled(watcher, last[thread])
+        watcher.hear_end(last[thread])
         assert of_items(watcher.heard(thread)) == TURN * TURNS
         assert of_items(driver.heard(thread)) == TURN * (TURNS + 1)
         driver.close()
@@ -100,10 +90,10 @@ def test_watchers_of_many_threads_at_once_hear_each_thread_in_order(server: Serv
 def test_a_second_resume_makes_nothing_come_twice(server: Server) -> None:
     with Client(server) as client:
         thread = start(client, server)
-        run_turn(client, thread)
+        client.run_turn(thread)
         for _ in range(3):
             client.request("thread/resume", {"threadId": thread, "excludeTurns": True})
-        run_turn(client, thread)
+        client.run_turn(thread)
 
         assert of_items(client.heard(thread)) == TURN * 2
 
@@ -111,10 +101,10 @@ def test_a_second_resume_makes_nothing_come_twice(server: Server) -> None:
 def test_who_stops_watching_hears_no_more_and_the_others_go_on(server: Server) -> None:
     with Client(server, "stays") as stays, Client(server, "goes") as goes:
         thread = start(stays, server)
-        run_turn(stays, thread)
+        stays.run_turn(thread)
         goes.request("thread/resume", {"threadId": thread, "excludeTurns": True})
         assert goes.request("thread/unsubscribe", {"threadId": thread})["status"] == "unsubscribed"
-        settled(stays, run_turn(stays, thread))
+        stays.run_turn(thread)
 
         assert of_items(goes.heard(thread)) == ()
         assert of_items(stays.heard(thread)) == TURN * 2
@@ -123,12 +113,12 @@ def test_who_stops_watching_hears_no_more_and_the_others_go_on(server: Server) -
 def test_a_client_that_leaves_in_the_middle_of_a_turn_takes_nothing_from_the_others(server: Server) -> None:
     with Client(server, "stays") as stays:
         thread = start(stays, server)
-        run_turn(stays, thread)
+        stays.run_turn(thread)
         for number in range(20):
             leaver = Client(server, f"leaver {number}")
             leaver.request("thread/resume", {"threadId": thread, "excludeTurns": True})
             leaver.send("turn/start", {"threadId": thread, "input": say("and off")})
             leaver.close()
-            stays.wait(lambda _, ended=number + 2: ends(stays, thread) == ended)
+            hear_ends(stays, thread, number + 2)
 
         assert of_items(stays.heard(thread)) == TURN * 21

@@ -10,7 +10,8 @@ from tests.cli.conftest import copied
 from threadkeep import errors
 from threadkeep.records import Cost
 from threadkeep.store import ThreadStore
-from threadkeep.store._models import Check, Finding, Materialized, Verification
+from threadkeep.store._models import Finding, Materialized
+from threadkeep.store._verification import Check, Verification
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

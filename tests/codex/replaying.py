@@ -400,7 +400,9 @@ class Stage:
         self.model.__enter__()
         write_config(self.home, self.model.base_url, top=self.top)
         file = self.home / "config.toml"
-        file.write_text(file.read_text(encoding="utf-8").replace(*self.change) if all(self.change) else file.read_text())
+        file.write_text(
+            file.read_text(encoding="utf-8").replace(*self.change) if all(self.change) else file.read_text()
+        )
         self._start()
         return self
 
@@ -427,9 +429,7 @@ class Stage:
         self._stop()
         self._start()
 
-    def play(
-        self, sequence: Callable[[Play], None], mode: str, *, tokens: bool = True
-    ) -> dict[str, list[Entry]]:
+    def play(self, sequence: Callable[[Play], None], mode: str, *, tokens: bool = True) -> dict[str, list[Entry]]:
         """Play one sequence and return what each client saw. A broken sequence ends with an entry that says so.
 
         ``tokens`` False leaves the counts of tokens out: they depend on the instructions where the server made them.
@@ -515,11 +515,11 @@ class Names:
         if key in _CURSORS:
             self._cursors[value] = "<cursor>"
             return "<cursor>"
+        if key == "cursor" and value in self._cursors:
+            return self._cursors[value]
         return self._text(value, _KINDS.get(key) or (_KINDS.get(parent) if key == "id" else None) or "id")
 
     def _text(self, text: str, kind: str) -> str:
-        if text in self._cursors:
-            return self._cursors[text]
         if text.startswith("invalid cursor: ") and text[16:] in self._cursors:
             return "invalid cursor: <cursor>"
         text = text.replace(self._root, "<root>")
@@ -555,18 +555,21 @@ NOTHING: Final = "(nothing)"
 """What stands in a :class:`Difference` for something that is not there."""
 
 
-def compare(expected: dict[str, list[Entry]], got: dict[str, list[Entry]]) -> list[Difference]:
-    """Where the transcripts of the clients of one sequence differ, messages missing or in another order included."""
+def compare(expected: dict[str, list[Entry]], got: dict[str, list[Entry]], *, ordered: bool = True) -> list[Difference]:
+    """Where the transcripts of the clients of one sequence differ, messages missing or in another order included.
+
+    ``ordered`` False compares what came, in whatever order.
+    """
     found: list[Difference] = []
     for name in {**expected, **got}:
-        found.extend(_compare_client(name, expected.get(name, []), got.get(name, [])))
+        sides = [_placed(side.get(name, [])) for side in (expected, got)]
+        if not ordered:
+            sides = [sorted(side, key=Entry.line) for side in sides]
+        found.extend(_compare_client(name, *sides))
     return found
 
 
 def _compare_client(name: str, expected: list[Entry], got: list[Entry]) -> Iterator[Difference]:
-    expected, got = (
-        [entry for entry in side if not entry.name.startswith("remoteControl/")] for side in (expected, got)
-    )
     heads = [[(entry.kind, entry.name, _subject(entry)) for entry in side] for side in (expected, got)]
     matcher = difflib.SequenceMatcher(None, heads[0], heads[1], autojunk=False)
     for tag, first, last, other, other_last in matcher.get_opcodes():
@@ -583,12 +586,29 @@ def _compare_client(name: str, expected: list[Entry], got: list[Entry]) -> Itera
             yield Difference(f"{name} #{first}+ {entry.kind} {entry.name}", NOTHING, entry.body)
 
 
-def _placed(entry: Entry) -> bool:
-    """Whether a message has a fixed place: a request may be sent before or after what an earlier one still causes.
+def _placed(entries: list[Entry]) -> list[Entry]:
+    """The messages that have a fixed place in 0.169.0, each in it.
 
-    What the server tells of itself to a new connection has no fixed place either.
+    Without one are: a client's own requests (one may go before or after what an earlier one still causes), what the
+    server tells of itself to a new connection, and the status ``notLoaded`` (its number varies, too). The answer of
+    ``turn/start`` comes at any time while the turn begins; it is put before that.
     """
-    return entry.kind != "request" and not entry.name.startswith("remoteControl/")
+    found: list[Entry] = []
+    for entry in entries:
+        if entry.kind == "request" or entry.name.startswith("remoteControl/"):
+            continue
+        if entry.name == "thread/status/changed" and _subject(entry) == "notLoaded":
+            continue
+        place = len(found)
+        if (entry.kind, entry.name) == ("result", "turn/start"):
+            while place and found[place - 1].kind == "notification" and found[place - 1].name in _BEGINNING:
+                place -= 1
+        found.insert(place, entry)
+    return found
+
+
+_BEGINNING: Final = frozenset("thread/status/changed turn/started item/started item/completed".split())
+"""What may come while a turn begins."""
 
 
 def _subject(entry: Entry) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from threadkeep.store import Writer
-    from threadkeep.store._models import Check, Verification
+    from threadkeep.store._verification import Check, Verification
 
 ROLLOUTS: Final = os.path.join(os.path.dirname(__file__), "..", "fixtures", "rollouts")
 CHECKS: Final = ["context", "settings", "usage", "metadata", "turns", "items", "cursors", "inheritance"]

@@ -46,7 +46,7 @@ class Guard:
         Args:
             path: What is asked for.
             origins: The values of its ``Origin`` headers.
-            authorizations: The values of its ``Authorization`` headers.
+            authorizations: The values of its ``Authorization`` headers, each byte a character.
         """
         if any(origin.lower() not in self._origins for origin in origins):
             return HTTPStatus.FORBIDDEN, ""
@@ -57,7 +57,7 @@ class Guard:
         scheme, _, token = authorizations[0].partition(" ") if len(authorizations) == 1 else ("", "", "")
         if scheme.lower() != "bearer":
             return HTTPStatus.UNAUTHORIZED, "missing websocket bearer token"
-        given = hashlib.sha256(token.strip().encode("utf-8", "surrogateescape")).digest()
+        given = hashlib.sha256(token.strip(" \t").encode("iso-8859-1", "replace")).digest()
         if not hmac.compare_digest(given, self._token):
             return HTTPStatus.UNAUTHORIZED, "invalid websocket bearer token"
         return None

@@ -21,6 +21,7 @@ from threadkeep.appserver._config_models import (
     known_model,
 )
 from threadkeep.appserver._config_providers import BUILT_IN, Provider, built_in_providers, provider_of
+from threadkeep.appserver._config_sandbox import named_profile
 from threadkeep.appserver._config_session import SessionSettings, session_settings
 from threadkeep.appserver._config_values import ConfigProblem, check, dotted, laid_over, parse_override, place_of
 
@@ -177,6 +178,8 @@ class Config:
         for name, table in self._table("model_providers").items():
             if name not in BUILT_IN:
                 provider_of(name, table)
+        if self.default_permissions is not None:
+            named_profile(self.default_permissions, self.permissions, (self.cwd,), self.cwd)
         self.provider()
         self.base_instructions  # noqa: B018 -- reads the file that it names, which may be missing
         self.models  # noqa: B018 -- the same of the catalog
@@ -346,7 +349,7 @@ class Config:
         return most if said is None else min(max(said, 0), most)
 
     def trust_level(self, cwd: str) -> str | None:
-        """What ``projects`` says of a folder, or else of the repository around it: ``trusted``, ``untrusted``, or None."""
+        """What ``projects`` says of a folder, else of the repository around it: ``trusted``, ``untrusted``, or None."""
         projects = self._table("projects")
         for folder in (cwd, _repository(cwd)):
             project = projects.get(folder) if folder is not None else None

@@ -278,7 +278,7 @@ def _resolved(
         model_provider=provider,
         cwd=cwd,
         runtime_workspace_roots=(cwd,),
-        approval_policy=_approvals(config, given, said, cwd),
+        approval_policy=_approvals(config, given, said, cwd, fork=fork),
         approvals_reviewer=given.get("approvalsReviewer")
         or _unless_asked("approvals_reviewer", asked, said.get("approvals_reviewer"))
         or config.approvals_reviewer
@@ -329,10 +329,14 @@ def _model_and_effort(
     return said.get("model") or config.model, effort if isinstance(effort, str) else None
 
 
-def _approvals(config: Config, given: Mapping[str, Any], said: Mapping[str, Any], cwd: str) -> Any:
-    """The approval policy; that of a folder that is not trusted asks about everything."""
+def _approvals(config: Config, given: Mapping[str, Any], said: Mapping[str, Any], cwd: str, *, fork: bool) -> Any:
+    """The approval policy; that of a folder that is not trusted asks about everything.
+
+    A fork keeps its parent's, whatever the request's ``config`` says (0.169.0 observed).
+    """
     default = "untrusted" if config.trust_level(cwd) == "untrusted" else "on-request"
-    recorded = _unless_asked("approval_policy", given.get("config") or {}, said.get("approval_policy"))
+    asked = {} if fork else given.get("config") or {}
+    recorded = _unless_asked("approval_policy", asked, said.get("approval_policy"))
     policy = given.get("approvalPolicy") or recorded or config.approval_policy or default
     if isinstance(policy, dict) and isinstance(policy.get("granular"), dict):
         members = ("sandbox_approval", "rules", "skill_approval", "request_permissions", "mcp_elicitations")
@@ -370,14 +374,16 @@ def _first_rights(
         policy = plain_profile_policy(said.get("permission_profile")) if name is None else None
         if policy is not None:
             return _with_policy(settings, policy)
-    if config.default_permissions is not None:
-        return _with_profile(settings, config.default_permissions, config)
-    if config.sandbox_mode is not None:
-        return _with_mode(settings, config.sandbox_mode, config)
+    for layer in config.layers:
+        # The name of a profile counts before a mode, but not before that of a layer above.
+        if layer.values.get("default_permissions") is not None:
+            return _with_profile(settings, layer.values["default_permissions"], config)
+        if layer.values.get("sandbox_mode") is not None:
+            return _with_mode(settings, layer.values["sandbox_mode"], config, given)
     if config.trust_level(settings.cwd) is None:
         return _with_profile(settings, ":read-only", config)
     if config.sandbox_workspace_write:
-        return _with_mode(settings, "workspace-write", config)
+        return _with_mode(settings, "workspace-write", config, given)
     return _with_profile(settings, ":workspace", config)
 
 
@@ -393,7 +399,7 @@ def _with_rights(settings: SessionSettings, given: Mapping[str, Any], config: Co
         except ConfigProblem as problem:
             raise invalid(f"failed to load configuration: {problem}") from None
     if given.get("sandbox") is not None:
-        return _with_mode(settings, given["sandbox"], config)
+        return _with_mode(settings, given["sandbox"], config, given)
     if isinstance(policy, dict):
         return _with_policy(settings, _whole_policy(policy))
     if settings.active_permission_profile is not None:
@@ -407,13 +413,15 @@ def _with_profile(settings: SessionSettings, name: str, config: Config) -> Sessi
     return msgspec.structs.replace(settings, sandbox=policy, permission_profile=profile, active_permission_profile=name)
 
 
-def _with_mode(settings: SessionSettings, mode: str, config: Config) -> SessionSettings:
-    if mode != "workspace-write":
-        return _with_policy(settings, dict(FULL_ACCESS if mode == "danger-full-access" else READ_ONLY))
+def _with_mode(settings: SessionSettings, mode: str, config: Config, given: Mapping[str, Any]) -> SessionSettings:
     table = config.sandbox_workspace_write
     more = [root for root in table.get("writable_roots") or () if isinstance(root, str)]
     roots = tuple(dict.fromkeys((*settings.runtime_workspace_roots, *more)))
-    settings = msgspec.structs.replace(settings, runtime_workspace_roots=roots)
+    if not given.get("runtimeWorkspaceRoots"):
+        # They belong to the workspace even where the mode lets nothing be written (0.169.0 observed).
+        settings = msgspec.structs.replace(settings, runtime_workspace_roots=roots)
+    if mode != "workspace-write":
+        return _with_policy(settings, dict(FULL_ACCESS if mode == "danger-full-access" else READ_ONLY))
     return _with_policy(settings, workspace_write(table, roots, settings.cwd))
 
 

@@ -114,6 +114,11 @@ def check(values: Mapping[str, Any], where: Callable[[str], str]) -> None:
     Raises:
         ConfigProblem: With the text of 0.169.0.
     """
+    if "profile" in values:
+        raise ConfigProblem(
+            f'legacy `profile = "{values["profile"]}"` config is no longer supported; '
+            f"use `--profile {values['profile']}` with `{values['profile']}.config.toml` instead"
+        )
     for key, of_type in _CHECKS.items():
         if key in values:
             try:
@@ -175,15 +180,7 @@ def _approval(key: str, value: Any) -> None:
             raise ConfigProblem(f"missing field `{needed}`")
 
 
-def _profile(_key: str, value: Any) -> None:
-    raise ConfigProblem(
-        f'legacy `profile = "{value}"` config is no longer supported; '
-        f"use `--profile {value}` with `{value}.config.toml` instead"
-    )
-
-
 _CHECKS: Final[Checked] = {
-    "profile": _profile,
     "model": _text,
     "model_provider": _text,
     "approval_policy": _approval,

@@ -2,7 +2,7 @@
 
 Over stdio ``initialize`` is answered before the server is loaded: a client waits for the start of Python and this
 module, not for what the answer does not need. Only then the server is loaded and goes on with everything else that was
-read. Arguments that say anything but "serve stdio" take the way of every command, through click.
+read.
 """
 
 from __future__ import annotations
@@ -15,58 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, Final
 
-__all__ = ["COMMAND", "main", "overrides", "rearranged", "serve_stdio"]
-
-COMMAND: Final = "app-server"
+__all__ = ["serve_stdio"]
 
 _FIRST_READ: Final = 64 * 1024
 """Bytes within which the first message must end to be answered early."""
 
-_BEFORE: Final = {"--home": True, "-c": True, "--config": True, "--debug": False}
-"""Options that may stand before the command, and whether a value follows them."""
-
-
-def main(arguments: Sequence[str]) -> int | None:
-    """Serve stdio, where the arguments of the process say no more than that.
-
-    Args:
-        arguments: Those of the process, without its name.
-
-    Returns:
-        The exit code; None where the arguments need click: for another command, another transport, help, a mistake.
-    """
-    plain = _plain(arguments)
-    if plain is None:
-        return None
-    home, overrides = plain
-    return serve_stdio(home, overrides)
-
-
-def rearranged(arguments: Sequence[str]) -> list[str]:
-    """The arguments with each ``--config`` behind the command, where it is one of the command's options.
-
-    Clients put them before it: ``[--config KEY=VALUE]... app-server --listen stdio://``. Arguments of another command
-    stay as they are.
-    """
-    place = _command(arguments)
-    if place is None:
-        return list(arguments)
-    before: list[str] = []
-    behind: list[str] = []
-    words = iter(arguments[:place])
-    for word in words:
-        name, _, inline = word.partition("=")
-        option = [word, next(words)] if _BEFORE[name] and not inline else [word]
-        (behind if name in ("-c", "--config") else before).extend(option)
-    return [*before, COMMAND, *behind, *arguments[place + 1 :]]
-
-
-def overrides(given: Sequence[str]) -> list[tuple[str, str]] | None:
-    """``KEY=VALUE`` texts as keys and values; None where one of them has no key or no value."""
-    pairs = [tuple(part.strip() for part in text.split("=", 1)) for text in given]
-    if any(len(pair) != 2 or not pair[0] for pair in pairs):
-        return None
-    return [(key, value) for key, value in pairs]
+_ATOMIC: Final = 512
+"""Bytes that a pipe takes as a whole or not at all, everywhere (POSIX)."""
 
 
 def serve_stdio(home: str, overrides: Sequence[tuple[str, str]]) -> int:
@@ -81,49 +36,6 @@ def serve_stdio(home: str, overrides: Sequence[tuple[str, str]]) -> int:
     from threadkeep.appserver._server import Server
 
     return _stdio.serve(Server(home, overrides=overrides), source, sink, received=received, handshake=handshake)
-
-
-def _plain(arguments: Sequence[str]) -> tuple[str, list[tuple[str, str]]] | None:
-    """Home and overrides, where nothing but these and stdio is asked for."""
-    if _command(arguments) is None:
-        return None
-    from threadkeep.cli._home import find_home
-
-    home: str | None = None
-    given: list[str] = []
-    words = iter(rearranged(arguments))
-    for word in words:
-        name, inline, value = word.partition("=")
-        if word in (COMMAND, "--stdio"):
-            continue
-        if name not in ("--home", "-c", "--config", "--listen"):
-            return None
-        value = value if inline else next(words, "")
-        if name == "--home":
-            home = value
-        elif name != "--listen":
-            given.append(value)
-        elif value != "stdio://":
-            return None
-    pairs = overrides(given)
-    if pairs is None or home == "":
-        return None
-    found = find_home(home, os.environ)
-    return None if os.path.lexists(found) and not os.path.isdir(found) else (found, pairs)
-
-
-def _command(arguments: Sequence[str]) -> int | None:
-    """The place of the command among the arguments; None where they are another command's."""
-    place = 0
-    while place < len(arguments):
-        word = arguments[place]
-        name, inline, _ = word.partition("=")
-        if word == COMMAND:
-            return place
-        if name not in _BEFORE:
-            return None
-        place += 2 if _BEFORE[name] and not inline else 1
-    return None
 
 
 def _own_streams() -> tuple[int, int]:
@@ -170,8 +82,10 @@ def _answer_first(source: int, sink: int, home: str) -> tuple[bytes, dict[str, A
     if early is None:
         return received, None
     params, answer = early
+    if len(answer) >= _ATOMIC:
+        return received, None
     try:
         os.write(sink, answer + b"\n")
-    except BrokenPipeError:
-        return b"", None  # whoever asked is gone
+    except OSError:  # nobody reads, or not now: the server knows what to do
+        return received, None
     return rest, params

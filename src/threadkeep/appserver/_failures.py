@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["no_such_thread", "rpc_error"]
 
-_NOT_LOADED: Final = frozenset({"thread/read", "thread/turns/list"})
+_NOT_LOADED: Final = frozenset(
+    {"thread/read", "thread/turns/list", "thread/items/list", "thread/items/read", "thread/readState/update"}
+)
 _NOT_FOUND: Final = frozenset(
     {"turn/start", "turn/steer", "turn/interrupt", "thread/compact/start", "thread/inject_items", "thread/goal/get"}
 )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_SOCKET", "Address", "listening", "parse"]
 
-DEFAULT_SOCKET: Final = ("threadkeep", "app-server", "app-server.sock")
+DEFAULT_SOCKET: Final = ("threadkeep", "app-server.sock")
 """The socket of ``unix://`` in the home."""
 
 _WAITING: Final = 128

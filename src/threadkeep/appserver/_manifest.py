@@ -149,6 +149,15 @@ _IMPLEMENTED: Final = {
 }
 """The module of each method, its lane before it."""
 
+_NOTES: Final = {
+    "initialize": "answered before anything else is loaded",
+    "thread/fork": "`attachToSource` is refused",
+    "account/read": "a key or none; never a ChatGPT account",
+    "getAuthStatus": "the same, in the form of an older protocol; the key itself is not told",
+    "skills/list": "an empty list for each folder",
+}
+"""What is to be said of methods that are implemented."""
+
 _PAGE: Final[dict[str, Any]] = {"data": [], "nextCursor": None}
 
 _EMPTY: Final[dict[str, dict[str, Any]]] = {
@@ -246,13 +255,14 @@ def refusal(method: str) -> str:
 
 def _methods() -> dict[str, Method]:
     """The table, in the order of `METHOD_NAMES`."""
-    table = {"initialize": Method("implemented", note="answered before anything else is loaded")}
+    table = {"initialize": Method("implemented", note=_NOTES["initialize"])}
     for module, lanes in _IMPLEMENTED.items():
         for part in lanes.split("; "):
             lane, names = part.split(": ")
             for name in names.split():
                 function = _WORD_IN_CAMEL.sub("_", name).lower().replace("/", "_")
-                table[name] = Method("implemented", f"{module}:{function}", name in _EXPERIMENTAL, lane)
+                note = _NOTES.get(name, "")
+                table[name] = Method("implemented", f"{module}:{function}", name in _EXPERIMENTAL, lane, note)
     for name, answer in _EMPTY.items():
         table[name] = Method("empty", experimental=name in _EXPERIMENTAL, answer=answer)
     for note, names in _REFUSED.items():
@@ -264,6 +274,198 @@ def _methods() -> dict[str, Method]:
 METHODS: Final = _methods()
 """What is done with each method of `METHOD_NAMES`."""
 
-NOTIFICATIONS: Final[dict[str, Message]] = {}
-SERVER_REQUESTS: Final[dict[str, Message]] = {}
-DIVERGENCES: Final[tuple[Divergence, ...]] = ()
+_SENT: Final = {
+    "error": "a turn failed, or a call of the model is tried again",
+    "thread/started": "after the answer of `thread/start` and `thread/fork`",
+    "thread/status/changed": "a thread is loaded or let go, a turn begins or ends",
+    "thread/readState/changed": "a turn ended, or a client said what is read",
+    "thread/archived": "",
+    "thread/deleted": "",
+    "thread/unarchived": "",
+    "thread/closed": "a thread without watchers was let go",
+    "thread/reverted": "",
+    "thread/name/updated": "",
+    "thread/goal/cleared": "after a thread was loaded: it has no goal",
+    "thread/settings/updated": "what a thread's turns run with has changed",
+    "thread/tokenUsage/updated": "a call of the model ended, or a thread was loaded",
+    "turn/started": "",
+    "turn/completed": "",
+    "item/started": "",
+    "item/completed": "after the item is durable",
+    "account/rateLimits/updated": "after each call of the model: no limits are known",
+    "item/agentMessage/delta": "",
+    "item/reasoning/summaryTextDelta": "",
+    "item/reasoning/summaryPartAdded": "",
+    "item/reasoning/textDelta": "where the provider shows it",
+    "remoteControl/status/changed": "once, first of all: there is none",
+    "warning": "damage that was found, and whatever else people should know",
+    "deprecationNotice": "before the whole history of a paginated thread",
+}
+"""The notifications that are sent, and when."""
+
+_NEVER: Final = {
+    "there are no skills, hooks, plugins, apps or MCP servers": "skills/changed hook/started hook/completed "
+    "app/list/updated item/mcpToolCall/progress mcpServer/oauthLogin/completed mcpServer/startupStatus/updated "
+    "mcpServer/event/stream/notification",
+    "there are no goals, queues, attachments, sections, projects or predictions": "thread/goal/updated "
+    "thread/queue/changed thread/attachment/updated thread/section/changed project/changed "
+    "thread/project/updated thread/prediction/updated",
+    "nothing is run and no file is changed": "thread/environment/connected thread/environment/disconnected "
+    "turn/diff/updated turn/plan/updated item/plan/delta command/exec/outputDelta process/outputDelta process/exited "
+    "item/commandExecution/outputDelta item/commandExecution/terminalInteraction item/fileChange/outputDelta "
+    "item/fileChange/patchUpdated fs/changed fuzzyFileSearch/sessionUpdated fuzzyFileSearch/sessionCompleted "
+    "windows/worldWritableWarning windowsSandbox/setupCompleted",
+    "nothing is approved or reviewed": "item/autoApprovalReview/started item/autoApprovalReview/completed "
+    "autoApprovalReview/strictReviewRequired guardianWarning serverRequest/resolved",
+    "nobody signs in or out": "account/updated account/gatewayOAuth/changed account/login/completed "
+    "modelProvider/authRecoveryStarted modelProvider/authRecoveryCompleted",
+    "the model that is asked for is the model that answers": "model/rerouted model/verification "
+    "turn/moderationMetadata model/safetyBuffering/updated",
+    "a compaction is an item of its turn": "thread/compacted",
+    "what is wrong with the configuration is the answer of the request that needs it": "configWarning",
+    "nothing is imported": "externalAgentConfig/import/progress externalAgentConfig/import/completed",
+    "there is no speech": "thread/realtime/started thread/realtime/itemAdded thread/realtime/item/started "
+    "thread/realtime/item/transcript/delta thread/realtime/item/completed thread/realtime/transcript/delta "
+    "thread/realtime/transcript/done thread/realtime/outputAudio/delta thread/realtime/sdp thread/realtime/error "
+    "thread/realtime/closed",
+}
+"""The notifications that are never sent, under the reason."""
+
+
+def _notifications() -> dict[str, Message]:
+    table = {name: Message("sent", note) for name, note in _SENT.items()}
+    for note, names in _NEVER.items():
+        table.update((name, Message("never", note)) for name in names.split())
+    return table
+
+
+NOTIFICATIONS: Final = _notifications()
+"""What is done with each of the 86 notifications of the server."""
+
+_NOTHING_TO_APPROVE: Final = "nothing is run that someone would have to allow"
+_NO_ACCOUNT: Final = "there is never a ChatGPT account"
+
+SERVER_REQUESTS: Final = {
+    "item/commandExecution/requestApproval": Message("never", _NOTHING_TO_APPROVE),
+    "item/fileChange/requestApproval": Message("never", _NOTHING_TO_APPROVE),
+    "item/tool/requestUserInput": Message("never", "the engine has no tool that asks"),
+    "mcpServer/elicitation/request": Message("never", "there are no MCP servers"),
+    "item/permissions/requestApproval": Message("never", _NOTHING_TO_APPROVE),
+    "item/tool/call": Message("sent", "the model calls one of the client's dynamic tools"),
+    "account/chatgptAuthTokens/refresh": Message("never", _NO_ACCOUNT),
+    "attestation/generate": Message("never", _NO_ACCOUNT),
+    "currentTime/read": Message("never", "the clock is the server's"),
+    "applyPatchApproval": Message("never", "of an older protocol"),
+    "execCommandApproval": Message("never", "of an older protocol"),
+}
+"""What is done with each of the 11 requests of the server."""
+
+DIVERGENCES: Final = (
+    Divergence(
+        "unknown-extras",
+        "Thread",
+        "`section`, `projectId`, `attachedToThreadId`, `daybreakEnabled` and `extra` are filled from what else the home "
+        "keeps",
+        "they are null",
+        "they say nothing about the conversation",
+    ),
+    Divergence(
+        "legacy-items",
+        "thread/items/list, thread/items/read, thread/searchOccurrences",
+        "answers -32601 for a legacy thread",
+        "works on every thread",
+        "pages are made from the rollout itself",
+    ),
+    Divergence(
+        "legacy-revert",
+        "thread/revert",
+        "refuses a legacy thread",
+        "works in both modes",
+        "a fork by reference needs no index",
+    ),
+    Divergence(
+        "no-index",
+        "thread/read, thread/turns/list, thread/items/list",
+        "answers success and no turns while the history's index is missing",
+        "answers the history",
+        "an empty history that is none misleads clients",
+    ),
+    Divergence(
+        "damage-told",
+        "warning",
+        "damage makes a thread vanish, or is passed over without a word",
+        "serves what can be read and tells of the rest in a `warning`",
+        "nobody should lose records without hearing of it",
+    ),
+    Divergence(
+        "user-agent",
+        "initialize",
+        "the user agent names Codex's version, then the operating system and the terminal",
+        "names the same version first, for clients that look at it, and threadkeep's after it",
+        "whoever reads a log must be able to tell the two apart",
+    ),
+    Divergence(
+        "deprecation-words",
+        "deprecationNotice",
+        "words of its own",
+        "threadkeep's words",
+        "texts of Codex are not part of threadkeep",
+    ),
+    Divergence(
+        "cursors",
+        "thread/list, thread/turns/list, thread/items/list and other pages",
+        "cursors are JSON or times",
+        "cursors have threadkeep's own form; those of one server mean nothing to the other",
+        "a cursor is opaque; ours holds the end that was fixed when the first page was made",
+    ),
+    Divergence(
+        "attached-threads",
+        "thread/fork, thread/list",
+        "`attachToSource` makes a thread that belongs to its parent and is told of together with it",
+        "answers -32601; no thread is attached to another",
+        "a fork by reference is a thread of its own",
+    ),
+    Divergence(
+        "accounts",
+        "account/read, getAuthStatus",
+        "`OPENAI_API_KEY` alone is no account; `getAuthStatus` gives the key away to who asks for it",
+        "it is one, since the engine calls models with it; the key is never told",
+        "a client should not ask for a sign-in that nothing needs, nor learn a secret that it does not need",
+    ),
+    Divergence(
+        "refusals",
+        "methods that are refused",
+        "carries them out, or answers why it cannot",
+        "answers -32601 and one text, whatever the parameters are",
+        "threadkeep keeps threads; it runs nothing and signs in nobody",
+    ),
+    Divergence(
+        "empty-answers",
+        "methods that are answered empty",
+        "checks the parameters; some answers name built-in things or fail without an account",
+        "one answer that lists nothing, whatever the parameters are",
+        "clients ask for these lists as they start and go on without them",
+    ),
+    Divergence(
+        "invalid-utf8",
+        "stdio",
+        "a line that is not UTF-8 ends the process",
+        "the line is passed over like every other that is no message",
+        "one broken line must not end the work of a client",
+    ),
+    Divergence(
+        "loose-envelope",
+        "messages",
+        "a message with two ids or methods, or a malformed `trace`, gets no answer",
+        "the last id and method count; `trace` is passed over",
+        "no client sends these, and an answer says more than none",
+    ),
+    Divergence(
+        "serde-corners",
+        "error texts of wrong parameters",
+        "tells a number with an exponent or trailing zeros as a map, and one among `dynamicTools` without its value",
+        "tells every number in the same words",
+        "accidents of a library that no client relies on",
+    ),
+)
+"""What is knowingly done otherwise than by 0.169.0. Tests name these ids."""

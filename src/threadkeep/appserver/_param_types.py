@@ -19,6 +19,7 @@ __all__ = [
     "BOOL",
     "EFFORT",
     "PATH",
+    "PATH_OR_NOTHING",
     "STRING",
     "U32",
     "UNIT",
@@ -54,7 +55,7 @@ class Field(NamedTuple):
     nullable: bool
     """Whether null is as good as nothing."""
     clearable: bool
-    """Whether null means something else than nothing: "take it away"."""
+    """Whether null means something else than nothing, such as "take it away"."""
     gated: bool
     """Whether a client needs ``experimentalApi`` to give it."""
 
@@ -69,9 +70,9 @@ def optional(name: str, kind: Type, *, gated: bool = False) -> Field:
     return Field(name, kind, required=False, nullable=True, clearable=False, gated=gated)
 
 
-def clearable(name: str, kind: Type) -> Field:
+def clearable(name: str, kind: Type, *, gated: bool = False) -> Field:
     """A member that may be missing, or null to take away what there is; handlers see the null."""
-    return Field(name, kind, required=False, nullable=True, clearable=True, gated=False)
+    return Field(name, kind, required=False, nullable=True, clearable=True, gated=gated)
 
 
 def defaulted(name: str, kind: Type, *, gated: bool = False) -> Field:
@@ -127,9 +128,9 @@ class Struct:
 
 def _take(field: Field, value: Any, taken: dict[str, Any]) -> None:
     if value is not None or not field.nullable:
-        taken[field.name] = field.type(value)
-    elif field.clearable:
-        taken[field.name] = None
+        value = field.type(value)
+    if value is not None or field.clearable or not field.nullable:
+        taken[field.name] = value
 
 
 def _elements(count: int) -> str:
@@ -163,6 +164,11 @@ def PATH(value: Any) -> str:  # noqa: N802
     if isinstance(value, str):
         return value
     raise _unexpected(value, "path string")
+
+
+def PATH_OR_NOTHING(value: Any) -> str | None:  # noqa: N802
+    """A path; an empty one is as good as none."""
+    return PATH(value) or None
 
 
 def ABSOLUTE_PATH(value: Any) -> str:  # noqa: N802
@@ -269,19 +275,31 @@ def enum(names: str, *, payloads: dict[str, Type] | None = None, aliases: dict[s
 
 
 def tagged(name: str, **variants: Struct) -> Type:
-    """An object whose member ``type`` says which others it has."""
+    """An object whose member ``type`` says which others it has, by a word or its place; or an array, the type first."""
     words = tuple(variants)
 
-    def check(value: Any) -> dict[str, Any]:
-        if not isinstance(value, dict | list):
-            raise _unexpected(value, f"internally tagged enum {name}")
-        if isinstance(value, list) or "type" not in value:
-            raise Mismatch("missing field `type`")
-        word = value["type"]
+    def chosen(word: Any) -> str:
+        if isinstance(word, int) and not isinstance(word, bool):
+            if 0 <= word < len(words):
+                return words[word]
+            raise Mismatch(f"invalid value: integer `{word}`, expected variant index 0 <= i < {len(words)}")
         if not isinstance(word, str):
             raise _unexpected(word, "variant identifier")
         if word not in variants:
             raise _unknown_variant(word, words)
+        return word
+
+    def check(value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict | list):
+            raise _unexpected(value, f"internally tagged enum {name}")
+        if isinstance(value, list):
+            if not value:
+                raise Mismatch("missing field `type`")
+            word = chosen(value[0])
+            return {"type": word, **variants[word](value[1:])}
+        if "type" not in value:
+            raise Mismatch("missing field `type`")
+        word = chosen(value["type"])
         return {"type": word, **variants[word].members(value)}
 
     return check

@@ -58,10 +58,10 @@ def _gate(path: str, table: object, taken: dict[str, Any]) -> str | None:
     if not isinstance(table, Struct):
         return None
     for field in table.fields:
-        value = taken.get(field.name)
-        if value is None or (value is False and not field.nullable):
+        if field.name not in taken:
             continue
-        if field.gated:
+        value = taken[field.name]
+        if field.gated and (field.nullable or value is not False):
             return f"{path}.{field.name}"
         if isinstance(value, dict):
             inner = _GRANULAR if field.name == "approvalPolicy" else _gate(f"{path}.{field.name}", field.type, value)

@@ -37,12 +37,14 @@ class ReadStates:
         """Set where the unread part begins; None: everything was read.
 
         Raises:
-            RpcError: The state is no longer the one that the client saw.
+            RpcError: There is no state, or it is no longer the one that the client saw.
         """
         with self._lock:
             state = self._states.get(thread_id)
-            if state is not None and state["revision"] != expected:
-                raise _rpc.invalid(f"the read state of thread {thread_id} has changed since revision {expected}")
+            if state is None:
+                raise _rpc.invalid("thread read state unavailable")
+            if state["revision"] != expected:
+                raise _rpc.invalid("read state changed")
             return self._put(thread_id, first_unread)
 
     def forget(self, thread_id: str) -> None:

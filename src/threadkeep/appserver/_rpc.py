@@ -61,13 +61,15 @@ RequestId = int | str
 class RpcError(Exception):
     """A request failed: the answer is this code and message."""
 
-    def __init__(self, code: int, message: str) -> None:
-        """Keep both for `error`."""
+    def __init__(self, code: int, message: str, data: Any = None) -> None:
+        """Keep them for `error`."""
         super().__init__(message)
         self.code = code
         """A JSON-RPC error code."""
         self.message = message
         """The message, for people; some clients read known ones."""
+        self.data = data
+        """JSON values that say more, or None."""
 
 
 def invalid(message: str) -> RpcError:
@@ -189,7 +191,10 @@ def result_head(request_id: RequestId) -> bytes:
 
 def error(request_id: RequestId, failure: RpcError) -> bytes:
     """The answer of a request that failed."""
-    return _encode({"id": request_id, "error": {"code": failure.code, "message": failure.message}})
+    said: dict[str, Any] = {"code": failure.code}
+    if failure.data is not None:
+        said["data"] = failure.data
+    return _encode({"id": request_id, "error": {**said, "message": failure.message}})
 
 
 def notification(method: str, params: Any, at_ms: int) -> bytes:

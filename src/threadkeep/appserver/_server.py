@@ -7,6 +7,8 @@ own, which starts with the first turn.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import importlib
 import os
 import sys
@@ -21,10 +23,11 @@ from threadkeep.appserver import _rpc
 from threadkeep.appserver._call import Call
 from threadkeep.appserver._connection import Connection
 from threadkeep.appserver._lane import Lanes
-from threadkeep.appserver._manifest import METHODS
+from threadkeep.appserver._manifest import METHODS, refusal
 from threadkeep.appserver._params import check
 from threadkeep.appserver._rpc import RpcError
 from threadkeep.appserver._workers import Workers
+from threadkeep.ids import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -51,6 +54,11 @@ MOST_URGENT: Final = 4
 
 SWITCH_INTERVAL: Final = 0.001
 """Seconds after which a thread of the process makes way for another: a long answer keeps no small one waiting."""
+
+_NEEDED_SOON: Final = tuple(
+    f"threadkeep.appserver.{module}" for module in ("_config", "_methods._resume", "_methods._read", "_methods._lists")
+)
+"""What is loaded after the handshake, before anybody asks for it."""
 
 _OVERLOADED: Final = "Server overloaded; retry later."
 
@@ -96,6 +104,7 @@ class Server:
         self._read_states: ReadStates | None = None
         self._handlers: dict[str, Callable[[Call], Any]] = {}
         self._stopping = False
+        self._warmed = False
         if sys.getswitchinterval() > SWITCH_INTERVAL:
             sys.setswitchinterval(SWITCH_INTERVAL)
 
@@ -231,15 +240,16 @@ class Server:
         self._schedule(method, params, partial(self._perform, call, method))
 
     def _schedule(self, method: Method, params: dict[str, Any], task: Callable[[], None]) -> None:
-        key = params.get("threadId")
+        named = params.get("threadId")
+        key = canonical(named) if isinstance(named, str) else None
         if method.lane == "urgent":
             self._urgent.submit(task)
-        elif not isinstance(key, str) or method.lane == "none":
+        elif key is None or method.lane == "none":
             self._workers.submit(task)
         elif method.lane == "thread":
-            self._lanes.change(key.lower(), task)
+            self._lanes.change(key, task)
         else:
-            self._lanes.read(key.lower(), task)
+            self._lanes.read(key, task)
 
     def in_lane(self, thread_id: str, task: Callable[[], None]) -> None:
         """Do something to a thread when the changes before it are done."""
@@ -271,7 +281,7 @@ class Server:
         if method.handler is None:
             if method.status == "empty":
                 return lambda _: method.answer
-            raise _rpc.unsupported(f"{name} is not supported by threadkeep")
+            raise _rpc.unsupported(refusal(name))
         module, _, function = method.handler.partition(":")
         loaded = importlib.import_module(f"threadkeep.appserver._methods.{module.rpartition('.')[2]}")
         handler: Callable[[Call], Any] = getattr(loaded, function)
@@ -304,6 +314,19 @@ class Server:
         from threadkeep.appserver import _handshake
 
         connection.notify("remoteControl/status/changed", _handshake.remote_control(self.home))
+        if not self._warmed:
+            self._warmed = True
+            self._workers.submit(self._warm)
+
+    def _warm(self) -> None:
+        """Load what the first request will need, while the client still thinks about it."""
+        for name in _NEEDED_SOON:
+            importlib.import_module(name)
+        with contextlib.suppress(Exception):  # what is wrong with the home is told to whoever asks for a thread
+            self.store.backend.catalog.rows([])
+            _ = self.config, self.threads
+        gc.collect()
+        gc.freeze()  # what is loaded stays: the collector need not look at it again
 
     # The end
 

@@ -220,7 +220,7 @@ class _Client:
         with contextlib.suppress(ConnectionClosed):
             try:
                 # The library waits for a client that does not read before it counts the seconds of its own limit.
-                async with asyncio.timeout(_CLOSING):
+                async with asyncio.timeout(min(_CLOSING, self._patience)):
                     if self._within:  # the library's own closing would not say why
                         async with self._socket.send_context():
                             self._socket.protocol.fail(code, short)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from threadkeep.backends._catalog import Catalog
 from threadkeep.backends._protocol import Durability, Facts, Lease, Leftover, Marks, Pin, RolloutRef, RolloutStat, Seal
 from threadkeep.errors import CodexOwned, CorruptHistory, LeaseLost, StorageFailure, ThreadBusy, ThreadNotFound
 from threadkeep.ids import Clock, IdSource, SystemClock, Uuid7Source, timestamp_ms
@@ -17,6 +16,7 @@ from threadkeep.ids import Clock, IdSource, SystemClock, Uuid7Source, timestamp_
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from threadkeep.backends._catalog import Catalog
     from threadkeep.records import Boundary, Cost, Source
 
 __all__ = ["MemoryBackend"]
@@ -137,7 +137,7 @@ class MemoryBackend:
     def __init__(self, *, clock: Clock | None = None, ids: IdSource | None = None) -> None:
         self.clock = clock or SystemClock()
         self.ids = ids or Uuid7Source(self.clock)
-        self.catalog = Catalog(None)
+        self._catalog: Catalog | None = None
         self._lock = threading.RLock()
         self._rollouts: dict[str, _Rollout] = {}
         self._leases: dict[str, _MemoryLease] = {}
@@ -147,6 +147,16 @@ class MemoryBackend:
         self._seals: dict[str, Seal] = {}
         self._pins: dict[str, tuple[Pin, _Rollout]] = {}
         self._count = 0
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog, in memory as well; made when it is first needed."""
+        with self._lock:
+            if self._catalog is None:
+                from threadkeep.backends._catalog import Catalog
+
+                self._catalog = Catalog(None)
+            return self._catalog
 
     # What the appender, the lease and tests need
 
@@ -193,6 +203,9 @@ class MemoryBackend:
     def find(self, rollout_id: str) -> RolloutRef | None:
         rollout = self._rollouts.get(rollout_id)
         return rollout.ref if rollout else None
+
+    def thread_at(self, path: str) -> str | None:  # noqa: ARG002  # nothing here has a path
+        return None
 
     def rollouts_of(self, thread_id: str) -> list[RolloutRef]:
         with self._lock:
@@ -378,4 +391,7 @@ class MemoryBackend:
         return False
 
     def close(self) -> None:
-        self.catalog.close()
+        with self._lock:
+            if self._catalog is not None:
+                self._catalog.close()
+                self._catalog = None

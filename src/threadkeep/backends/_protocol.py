@@ -77,12 +77,15 @@ class Marks(msgspec.Struct, omit_defaults=True):
         archived: The archive state given here; None when the place of the rollout says it.
         hidden: Deleted, but still needed by threads that inherit from it.
         current: Id of the current rollout after a revert that was made here; None when the newest id says it.
+        git: Git facts given here (``commit_hash``, ``branch``, ``repository_url``; None for one that was cleared), in
+            place of those that the records state.
     """
 
     name: str | None = None
     archived: bool | None = None
     hidden: bool = False
     current: str | None = None
+    git: dict[str, str | None] = {}
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -234,6 +237,10 @@ class Backend(Protocol):
 
     def find(self, rollout_id: str) -> RolloutRef | None:
         """The rollout of this id, without looking at every rollout."""
+        ...
+
+    def thread_at(self, path: str) -> str | None:
+        """The thread whose rollout lies at a path; None where none does, and for a backend without paths."""
         ...
 
     def rollouts_of(self, thread_id: str) -> list[RolloutRef]:

@@ -265,7 +265,7 @@ def _measured(places: Sequence[_Place], call: Call, runs: int) -> list[_Runs]:
 
 def _run(place: _Place, call: Call, into: _Runs, *, loaded: bool) -> None:
     """One request to a process that was just started; its home is put back afterwards."""
-    before: dict[str, int] = {}
+    before: dict[int, int] = {}
     with place.start() as process:
         process.initialize()
         if loaded:

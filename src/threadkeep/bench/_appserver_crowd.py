@@ -37,7 +37,7 @@ _MOST_WRONG: Final = 20
 class _Member:
     """One of the clients: what it asks, and what it heard."""
 
-    def __init__(self, number: int, port: int, shared: str, cwd: str) -> None:
+    def __init__(self, number: int, socket: SocketClient, shared: str, cwd: str) -> None:
         self.number = number
         self.shared = shared
         self.cwd = cwd
@@ -46,7 +46,7 @@ class _Member:
         self.own: dict[str, list[str]] = {}
         self.heard: Counter[tuple[str, Any]] = Counter()
         self._ids = 0
-        self._socket = SocketClient(port)
+        self._socket = socket
 
     def run(self) -> None:
         """Everything that a client does."""
@@ -147,7 +147,7 @@ def crowd(name: str, port: int, pid: int, thread_id: str, cwd: str, *, clients: 
     Raises:
         Closed: The server took no connection.
     """
-    members = [_Member(number, port, thread_id, cwd) for number in range(clients)]
+    members = [_Member(number, SocketClient(port), thread_id, cwd) for number in range(clients)]
     try:
         _together(members, _Member.initialize)
         _, idle = memory_of(pid)

@@ -1,7 +1,7 @@
 """Homes of two servers with the same thread: used before, and put back after every run.
 
 A server keeps absolute paths, so that a run happens in the home in which the server was before. What a run changed is
-put back from a copy; the rollout itself is a link to the generated one, which no run may rewrite.
+put back from a copy; the rollout, which servers only append to, is cut to what it was.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class _Seen(NamedTuple):
 
 
 class ServerHome:
-    """The home of one server, with a link to a generated thread.
+    """The home of one server, with a copy of a generated thread.
 
     Args:
         folder: Where it lies, with the copy of what it was; made new.
@@ -74,10 +74,8 @@ class ServerHome:
         rollout = os.path.join(self.path, home.location)
         os.makedirs(os.path.dirname(rollout))
         os.makedirs(self.cwd)
-        try:
-            os.link(home.rollout, rollout)
-        except OSError:  # no links on this file system
-            shutil.copyfile(home.rollout, rollout)
+        # A link would do, but for servers that append to what they resume, each to its own.
+        shutil.copyfile(home.rollout, rollout)
         with open(os.path.join(self.path, "config.toml"), "w", encoding="utf-8") as file:
             file.write(_CONFIG)
 
@@ -98,21 +96,25 @@ class ServerHome:
             os.unlink(os.path.join(self.path, name))
         for name, seen in self._state.items():
             path = os.path.join(self.path, name)
+            if now.get(name) == seen:
+                continue
             if name == self._location:
-                if now[name].size != seen.size:
-                    os.truncate(path, seen.size)
-            elif now.get(name) != seen:
+                os.truncate(path, seen.size)
+            else:
                 shutil.copyfile(os.path.join(self._kept, name), path)
-                os.utime(path, ns=(seen.mtime_ns, seen.mtime_ns))
-                self._state[name] = seen._replace(inode=os.stat(path).st_ino)
+            os.utime(path, ns=(seen.mtime_ns, seen.mtime_ns))
+            self._state[name] = seen._replace(inode=os.stat(path).st_ino)
 
-    def sizes(self) -> dict[str, int]:
-        """Bytes of every file, by its name below the home; without the shared memory of SQLite, which is no data."""
-        return {name: seen.size for name, seen in self._look().items() if not name.endswith("-shm")}
+    def sizes(self) -> dict[int, int]:
+        """Bytes of every file by its inode: a second name for one is nothing written.
 
-    def grown(self, before: Mapping[str, int]) -> int:
+        The shared memory of SQLite is no data, and left out.
+        """
+        return {seen.inode: seen.size for name, seen in self._look().items() if not name.endswith("-shm")}
+
+    def grown(self, before: Mapping[int, int]) -> int:
         """By how many bytes the files have grown that are there now, since :meth:`sizes` said ``before``."""
-        return sum(max(0, size - before.get(name, 0)) for name, size in self.sizes().items())
+        return sum(max(0, size - before.get(inode, 0)) for inode, size in self.sizes().items())
 
     def _look(self) -> dict[str, _Seen]:
         seen = {}

@@ -12,12 +12,14 @@ def main() -> None:
     arguments = sys.argv[1:]
     try:
         if "app-server" in arguments:  # a client waits for its first answer: what that does not need comes later
-            from threadkeep.appserver import _entry
+            from threadkeep.cli import _starting
 
-            code = _entry.main(arguments)
-            if code is not None:
-                sys.exit(code)
-            arguments = _entry.rearranged(arguments)
+            plain = _starting.plain(arguments)
+            if plain is not None:
+                from threadkeep.appserver._entry import serve_stdio
+
+                sys.exit(serve_stdio(*plain))
+            arguments = _starting.rearranged(arguments)
         from threadkeep.cli._main import cli
 
         cli(arguments, prog_name="threadkeep")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from threadkeep.appserver import _entry
+from threadkeep.cli import _starting
 from threadkeep.cli._options import example
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def app_server(
     (codex --remote URL). A server ends when its client does (stdio), or on SIGTERM: appends are finished, running turns
     end as interrupted. ws:// and unix:// need the extra threadkeep[server].
     """
-    overrides = _entry.overrides(given)
+    overrides = _starting.overrides(given)
     if overrides is None:
         raise click.BadParameter("a setting is KEY=VALUE", param_hint="--config")
     home = session.home
@@ -86,7 +86,9 @@ def app_server(
     address = _address("stdio://" if stdio else listen, home)
     guard = _guard(address, ws_auth, ws_token_file, ws_token_sha256, origins)
     if address.kind == "stdio":
-        return _entry.serve_stdio(home, overrides)
+        from threadkeep.appserver._entry import serve_stdio
+
+        return serve_stdio(home, overrides)
     _serve_sockets(home, overrides, address, guard)
     return None
 
@@ -124,14 +126,12 @@ def _serve_sockets(home: str, overrides: list[tuple[str, str]], address: Address
     from threadkeep.appserver._server import Server
 
     with _listening.listening(address) as socket:
-        url = f"unix://{address.path}"
-        probes = ()
+        lines = ["threadkeep app-server", f"  listening on: unix://{address.path}"]
         if address.kind == "ws":
             host, port = socket.getsockname()[:2]
             place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-            url = f"ws://{place}"
-            probes = (f"  readyz: http://{place}/readyz", f"  healthz: http://{place}/healthz")
-        lines = ("threadkeep app-server", f"  listening on: {url}", *probes)
+            lines[1] = f"  listening on: ws://{place}"
+            lines += [f"  {probe}: http://{place}/{probe}" for probe in ("readyz", "healthz")]
         Listener(Server(home, overrides=overrides), guard).run(socket, lambda: click.echo("\n".join(lines), err=True))
 
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from threadkeep.cli._session import Session
     from threadkeep.records import Damage
     from threadkeep.store import ThreadStore
-    from threadkeep.store._models import Finding, Verification
+    from threadkeep.store._models import Finding
+    from threadkeep.store._verification import Verification
 
 __all__ = ["doctor", "verify"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Final
 
 from threadkeep.errors import BrokenLineage
@@ -63,6 +62,8 @@ def boundary_digest(source: Source, end: int) -> str:
 
 def digest_of(tail: bytes) -> str:
     """The digest of a boundary, from the last `DIGEST_WINDOW` bytes before it (fewer where there are no more)."""
+    import hashlib
+
     return hashlib.sha256(tail).hexdigest()[:32]
 
 

@@ -3,60 +3,67 @@
 Layer 2. Knows errors and ids. Nothing here opens a file: bytes come through a `Source`.
 """
 
-from threadkeep.records._cost import Cost
-from threadkeep.records._damage_kinds import DAMAGE_KINDS, DamageKind, Severity
-from threadkeep.records._damage_report import Damage
-from threadkeep.records._encode import encode_json, encode_record, renumbered
-from threadkeep.records._head import Head, read_head
-from threadkeep.records._items import (
-    AgentMessage,
-    CompactionTrigger,
-    HarnessMetadata,
-    InputImage,
-    InputText,
-    Message,
-    OutputText,
-    ResponseItem,
-    harness_metadata,
-    item_of,
-    response_item,
-)
-from threadkeep.records._payloads import (
-    Boundary,
-    Compacted,
-    GitInfo,
-    HistoryBase,
-    InterAgentCommunication,
-    ItemCompleted,
-    ItemCompletedHead,
-    PreviousSettings,
-    ResumeMetadata,
-    RolledBack,
-    SessionMeta,
-    TaskComplete,
-    TaskStarted,
-    ThreadSettings,
-    ThreadSettingsApplied,
-    TokenCount,
-    TokenUsage,
-    TokenUsageInfo,
-    TurnAborted,
-    TurnContext,
-    WorldState,
-    present,
-)
-from threadkeep.records._policy import LEGACY, PAGINATED, is_persisted
-from threadkeep.records._record import EMPTY_RAW, Record, decode_strict, is_utf8, record_of, records_of
-from threadkeep.records._scan import (
-    BLOCK_BYTES,
-    MAX_RECORD_BYTES,
-    Source,
-    committed_end,
-    lines_backward,
-    lines_forward,
-)
-from threadkeep.records._sieve import Sieve, sifted
-from threadkeep.records._trim import MAX_STORED_OUTPUT, trimmed_item
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from threadkeep._lazy import lazily
+
+if TYPE_CHECKING:
+    from threadkeep.records._cost import Cost
+    from threadkeep.records._damage_kinds import DAMAGE_KINDS, DamageKind, Severity
+    from threadkeep.records._damage_report import Damage
+    from threadkeep.records._encode import encode_json, encode_record, renumbered
+    from threadkeep.records._head import Head, read_head
+    from threadkeep.records._items import (
+        AgentMessage,
+        CompactionTrigger,
+        HarnessMetadata,
+        InputImage,
+        InputText,
+        Message,
+        OutputText,
+        ResponseItem,
+        harness_metadata,
+        item_of,
+        response_item,
+    )
+    from threadkeep.records._payloads import (
+        Boundary,
+        Compacted,
+        GitInfo,
+        HistoryBase,
+        InterAgentCommunication,
+        ItemCompleted,
+        ItemCompletedHead,
+        PreviousSettings,
+        ResumeMetadata,
+        RolledBack,
+        SessionMeta,
+        TaskComplete,
+        TaskStarted,
+        ThreadSettings,
+        ThreadSettingsApplied,
+        TokenCount,
+        TokenUsage,
+        TokenUsageInfo,
+        TurnAborted,
+        TurnContext,
+        WorldState,
+        present,
+    )
+    from threadkeep.records._policy import LEGACY, PAGINATED, is_persisted
+    from threadkeep.records._record import EMPTY_RAW, Record, decode_strict, is_utf8, record_of, records_of
+    from threadkeep.records._scan import (
+        BLOCK_BYTES,
+        MAX_RECORD_BYTES,
+        Source,
+        committed_end,
+        lines_backward,
+        lines_forward,
+    )
+    from threadkeep.records._sieve import Sieve, sifted
+    from threadkeep.records._trim import MAX_STORED_OUTPUT, trimmed_item
 
 __all__ = [
     "BLOCK_BYTES",
@@ -122,3 +129,71 @@ __all__ = [
     "sifted",
     "trimmed_item",
 ]
+
+_PLACES: Final = {
+    "Cost": "_cost",
+    "DAMAGE_KINDS": "_damage_kinds",
+    "DamageKind": "_damage_kinds",
+    "Severity": "_damage_kinds",
+    "Damage": "_damage_report",
+    "encode_json": "_encode",
+    "encode_record": "_encode",
+    "renumbered": "_encode",
+    "Head": "_head",
+    "read_head": "_head",
+    "AgentMessage": "_items",
+    "CompactionTrigger": "_items",
+    "HarnessMetadata": "_items",
+    "InputImage": "_items",
+    "InputText": "_items",
+    "Message": "_items",
+    "OutputText": "_items",
+    "ResponseItem": "_items",
+    "harness_metadata": "_items",
+    "item_of": "_items",
+    "response_item": "_items",
+    "Boundary": "_payloads",
+    "Compacted": "_payloads",
+    "GitInfo": "_payloads",
+    "HistoryBase": "_payloads",
+    "InterAgentCommunication": "_payloads",
+    "ItemCompleted": "_payloads",
+    "ItemCompletedHead": "_payloads",
+    "PreviousSettings": "_payloads",
+    "ResumeMetadata": "_payloads",
+    "RolledBack": "_payloads",
+    "SessionMeta": "_payloads",
+    "TaskComplete": "_payloads",
+    "TaskStarted": "_payloads",
+    "ThreadSettings": "_payloads",
+    "ThreadSettingsApplied": "_payloads",
+    "TokenCount": "_payloads",
+    "TokenUsage": "_payloads",
+    "TokenUsageInfo": "_payloads",
+    "TurnAborted": "_payloads",
+    "TurnContext": "_payloads",
+    "WorldState": "_payloads",
+    "present": "_payloads",
+    "LEGACY": "_policy",
+    "PAGINATED": "_policy",
+    "is_persisted": "_policy",
+    "EMPTY_RAW": "_record",
+    "Record": "_record",
+    "decode_strict": "_record",
+    "is_utf8": "_record",
+    "record_of": "_record",
+    "records_of": "_record",
+    "BLOCK_BYTES": "_scan",
+    "MAX_RECORD_BYTES": "_scan",
+    "Source": "_scan",
+    "committed_end": "_scan",
+    "lines_backward": "_scan",
+    "lines_forward": "_scan",
+    "Sieve": "_sieve",
+    "sifted": "_sieve",
+    "MAX_STORED_OUTPUT": "_trim",
+    "trimmed_item": "_trim",
+}
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazily(__name__, _PLACES)

@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from threadkeep.records import InputImage, Message, OutputText, Record, item_of
-from threadkeep.records._items import Reasoning
-from threadkeep.replay._spoken import is_boundary
+from threadkeep.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +32,14 @@ def as_told(record: Record) -> Sequence[Record]:
     """
     if not record.bare or record.kind != "response_item" or record.subtype not in _SPEECH:
         return (record,)
+    return _speech(record)
+
+
+def _speech(record: Record) -> Sequence[Record]:
+    from threadkeep.records import InputImage, Message, OutputText, item_of
+    from threadkeep.records._items import Reasoning
+    from threadkeep.replay._spoken import is_boundary
+
     found = item_of(record)
     item = found[2] if found is not None else None
     if isinstance(item, Reasoning):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
@@ -68,6 +67,8 @@ class Cursor(msgspec.Struct, array_like=True):
 
 def anchor_digest(segment: Segment, position: Position) -> str:
     """First 16 hex digits of the SHA-256 of the line at a position; empty where no record starts there."""
+    import hashlib
+
     record = record_at(segment, position.offset)
     return hashlib.sha256(record.line).hexdigest()[:16] if record is not None else ""
 

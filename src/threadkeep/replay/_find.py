@@ -13,7 +13,7 @@ from threadkeep.ids import timestamp_ms, utc
 from threadkeep.records import LEGACY, TaskStarted, lines_backward, lines_forward, record_of, records_of
 from threadkeep.replay._at import record_at
 from threadkeep.replay._before_envelope import as_told
-from threadkeep.replay._legacy import LegacyBuilder, is_kept
+from threadkeep.replay._legacy_kinds import is_kept
 from threadkeep.replay._reader import TurnReader
 from threadkeep.replay._starts import starts_turn
 from threadkeep.replay._turn import ItemEntry, ItemsView, LateRecord, Position, TurnEntry
@@ -162,6 +162,8 @@ def next_turn(lineage: Lineage, entry: TurnEntry) -> Position | None:
     segment = lineage.segment(entry.position.rollout)
     first = record_at(segment, entry.position.offset) if segment is not None else None
     if segment is not None and segment.mode == LEGACY and first is not None and not starts_turn(first):
+        from threadkeep.replay._legacy import LegacyBuilder
+
         builder = LegacyBuilder(segment.rollout_id, "notLoaded", segment.head.meta, {})
         for record in records_of(lines_forward(segment.source, first.offset, segment.end)):
             for told in as_told(record):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from threadkeep.replay._span import SpanCompaction
 
-__all__ = ["Entry", "Kept", "build_history", "communication_item", "drop_turns"]
+__all__ = ["Entry", "Kept", "build_history", "communication_item", "drop_turns", "kept_messages"]
 
 _SUMMARY_TOKENS: Final = 20_000
 """Tokens of user messages that a compaction without replacement history keeps; a token is taken as four bytes."""
@@ -135,8 +135,36 @@ def _made(payload: dict[str, Any], entry: ContextItem) -> Entry:
 
 def _summarised(history: list[Entry], kept: Kept) -> list[Entry]:
     """A compaction without replacement history: the newest user messages that fit, then the summary (3.3, step E)."""
+    summary = {
+        "type": "message",
+        "role": "user",
+        "content": [{"type": "input_text", "text": summary_text(kept.message)}],
+    }
+    place = ContextItem(msgspec.Raw(b""), Position(kept.rollout, kept.record.offset))
+    return [*_newest_said(history, _SUMMARY_TOKENS), _made(summary, place)]
+
+
+def kept_messages(items: Sequence[msgspec.Raw], tokens: int, *, media: bool = False) -> list[msgspec.Raw]:
+    """What people said in a context that is compacted: the newest messages that fit, oldest first.
+
+    Args:
+        items: Response items, oldest first; what is none is passed over.
+        tokens: How many tokens the messages may have together; a token is taken as four bytes.
+        media: Whether a message that fits keeps its images and sounds, and one that does not stays one text.
+    """
+    nowhere = Position("", 0)
+    history: list[Entry] = []
+    for payload in items:
+        item = response_item(payload)
+        if isinstance(item, Message):
+            history.append((ContextItem(payload, nowhere), item))
+    return [entry.payload for entry, _ in _newest_said(history, tokens, media=media)]
+
+
+def _newest_said(history: Sequence[Entry], tokens: int, *, media: bool = False) -> list[Entry]:
+    """The newest messages of users that fit: no context, no earlier summary, the oldest of them cut."""
     chosen: list[Entry] = []
-    remaining = _SUMMARY_TOKENS
+    remaining = tokens
     for entry, item in reversed(history):
         if not isinstance(item, Message) or item.role != "user" or is_contextual(item):
             continue
@@ -145,28 +173,23 @@ def _summarised(history: list[Entry], kept: Kept) -> list[Entry]:
             continue
         if remaining == 0:
             break
-        tokens = math.ceil(len(text.encode()) / 4)
+        needed = math.ceil(len(text.encode()) / 4)
         source = msgspec.json.decode(entry.payload)
         content = source["content"]
-        if tokens > remaining or not all(isinstance(part, InputText) for part in item.content):
+        if needed > remaining or not (media or all(isinstance(part, InputText) for part in item.content)):
             parts = _cut(text, remaining * 4)
+            parts = ["".join(parts)] if media else parts
             content = [{"type": "input_text", "text": part} for part in parts if part or len(parts) == 1]
         message = {"type": "message", "role": "user", "content": content}
         for key in ("id", "internal_chat_message_metadata_passthrough"):
             if source.get(key) is not None:
                 message[key] = source[key]
         chosen.append(_made(message, entry))
-        if tokens > remaining:
+        if needed > remaining:
             break
-        remaining -= tokens
+        remaining -= needed
     chosen.reverse()
-    summary = {
-        "type": "message",
-        "role": "user",
-        "content": [{"type": "input_text", "text": summary_text(kept.message)}],
-    }
-    place = ContextItem(msgspec.Raw(b""), Position(kept.rollout, kept.record.offset))
-    return [*chosen, _made(summary, place)]
+    return chosen
 
 
 def _said(item: Message) -> str:

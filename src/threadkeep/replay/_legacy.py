@@ -25,6 +25,7 @@ from threadkeep.records import (
     TurnContext,
     present,
 )
+from threadkeep.replay._legacy_kinds import COMPLETES, EXTENDED
 from threadkeep.replay._starts import STARTS
 from threadkeep.replay._stated import is_whole
 from threadkeep.replay._turn import ItemEntry, ItemsView, Position, TurnEntry
@@ -45,63 +46,9 @@ if TYPE_CHECKING:
 
     from threadkeep.records import Record
 
-__all__ = ["LegacyBuilder", "LegacyTurn", "is_kept", "may_matter", "opens_nothing"]
-
-_ITEM_EVENTS: Final = frozenset(
-    {
-        "user_message",
-        "agent_message",
-        "agent_reasoning",
-        "agent_reasoning_raw_content",
-        "context_compacted",
-        "entered_review_mode",
-        "exited_review_mode",
-        "patch_apply_end",
-        "mcp_tool_call_end",
-        "web_search_end",
-        "image_generation_end",
-        "sub_agent_activity",
-        "item_completed",
-    }
-)
-_COMPLETES: Final = frozenset({"task_complete", "turn_complete"})
-_BOUNDARIES: Final = STARTS | _COMPLETES | {"turn_aborted", "thread_rolled_back"}
-_EXTENDED: Final = frozenset(
-    {
-        "exec_command_end",
-        "view_image_tool_call",
-        "dynamic_tool_call_response",
-        "collab_agent_spawn_end",
-        "collab_agent_interaction_end",
-        "collab_waiting_end",
-        "collab_close_end",
-        "collab_resume_end",
-    }
-)
-"""Events that files of an old extended mode hold: the real server ignores them, the calls are rebuilt from them."""
+__all__ = ["LegacyBuilder", "LegacyTurn"]
 
 _IN_SUMMARY: Final = frozenset({"userMessage", "agentMessage"})
-
-
-def may_matter(kind: str, subtype: str, view: ItemsView) -> bool:
-    """Whether records of a type and payload type can matter to the turns in this view."""
-    if kind == "event_msg":
-        return subtype in _BOUNDARIES or subtype in _ITEM_EVENTS or (view == "full" and subtype in _EXTENDED)
-    if kind == "response_item":
-        return view == "full" or subtype == "message"
-    return kind in {"compacted", "turn_context"}
-
-
-def is_kept(record: Record, view: ItemsView) -> bool:
-    """Whether a record can matter to the turns in this view."""
-    if not may_matter(record.kind, record.subtype, view):
-        return False
-    return record.kind != "response_item" or view == "full" or b"hook_run_id" in record.line
-
-
-def opens_nothing(record: Record) -> bool:
-    """Whether a record neither opens, joins nor ends a turn: settings, and what the model saw."""
-    return record.kind == "turn_context" or (record.kind == "response_item" and b"hook_run_id" not in record.line)
 
 
 class LegacyTurn:
@@ -193,7 +140,7 @@ class LegacyBuilder:
             self._response_item(record)
         elif subtype in STARTS:
             self._started(record)
-        elif subtype in _COMPLETES:
+        elif subtype in COMPLETES:
             self._complete(record)
         elif subtype == "turn_aborted":
             self._aborted(record)
@@ -201,7 +148,7 @@ class LegacyBuilder:
             self._rolled_back(record)
         elif subtype in {"agent_reasoning", "agent_reasoning_raw_content"}:
             self._reasoning(record)
-        elif subtype in _EXTENDED:
+        elif subtype in EXTENDED:
             self._call(record, None)
         else:
             self._event(record)
@@ -217,7 +164,7 @@ class LegacyBuilder:
         """Take records from further on that name a turn; those whose turn is not here either are handed on."""
         for record in records:
             subtype = record.subtype
-            if subtype in _COMPLETES:
+            if subtype in COMPLETES:
                 complete = record.view(TaskComplete)
                 turn = self._find(complete.turn_id) if complete is not None else None
                 if complete is not None and turn is not None:

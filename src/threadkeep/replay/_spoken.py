@@ -6,14 +6,12 @@ Sentences of Codex's own that have to be recognised are known here by length and
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import Final
 
 import msgspec
 
 from threadkeep.records import AgentMessage, InputText, InterAgentCommunication, Message, OutputText, ResponseItem
-from threadkeep.replay.items import is_hook_text
 
 __all__ = [
     "announces_model",
@@ -42,7 +40,11 @@ class _Sentence:
         return len(text) <= self._length and self._is(text.encode("utf-8", "replace"))
 
     def _is(self, data: bytes) -> bool:
-        return len(data) == self._length and hashlib.sha256(data).hexdigest() == self._digest
+        if len(data) != self._length:
+            return False
+        import hashlib
+
+        return hashlib.sha256(data).hexdigest() == self._digest
 
 
 SUMMARY_PREFIX: Final = _Sentence(399, "e9b088e794a6bb9082ac053fcc760bd818d7e720ee4bcdc72c6e480de7b7cb0e")
@@ -156,8 +158,14 @@ def _is_contextual_text(text: str) -> bool:
         any(_is_between(trimmed, begin, end) for begin, end in _PAIRS)
         or _INTERNAL.fullmatch(trimmed) is not None
         or _EXTERNAL.fullmatch(trimmed) is not None
-        or is_hook_text(trimmed)
+        or ("hook_run_id" in trimmed and _is_hook_text(trimmed))
     )
+
+
+def _is_hook_text(text: str) -> bool:
+    from threadkeep.replay.items import is_hook_text  # the XML parser: few threads have hooks
+
+    return is_hook_text(text)
 
 
 def _is_between(trimmed: str, begin: str, end: str) -> bool:

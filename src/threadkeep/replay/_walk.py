@@ -9,13 +9,10 @@ import functools
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Final, Generic, TypeVar, get_args
 
-import msgspec
-
-from threadkeep.lineage import Segment
 from threadkeep.records import PAGINATED, Record, Sieve, TaskStarted, lines_backward, records_of, sifted
 from threadkeep.replay._at import named_turn, record_at
 from threadkeep.replay._before_envelope import as_told
-from threadkeep.replay._legacy import LegacyBuilder, LegacyTurn, is_kept, may_matter, opens_nothing
+from threadkeep.replay._legacy_kinds import is_kept, may_matter, opens_nothing
 from threadkeep.replay._paginated import Group, Grouping, Placed, placed, speaks_of_turns
 from threadkeep.replay._starts import starts_turn
 from threadkeep.replay._turn import ItemsView, LateRecord, Position
@@ -23,7 +20,8 @@ from threadkeep.replay._turn import ItemsView, LateRecord, Position
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from threadkeep.lineage import Lineage
+    from threadkeep.lineage import Lineage, Segment
+    from threadkeep.replay._legacy import LegacyBuilder, LegacyTurn
 
 __all__ = ["LEGACY_TURNS", "PAGINATED_TURNS", "Stretch", "Walk", "built"]
 
@@ -37,7 +35,7 @@ PAGINATED_TURNS: Final = {view: Sieve(functools.partial(speaks_of_turns, view=vi
 LEGACY_TURNS: Final = {view: Sieve(functools.partial(may_matter, view=view)) for view in _VIEWS}
 
 
-class Stretch(msgspec.Struct):
+class Stretch:
     """Records of a legacy rollout that build the same turns alone as within the whole.
 
     Attributes:
@@ -49,12 +47,23 @@ class Stretch(msgspec.Struct):
         settled: Records from further on that belong to turns of the stretch, with their places.
     """
 
-    segment: Segment
-    low: int
-    high: int
-    builder: LegacyBuilder
-    kept: int
-    settled: list[tuple[Record, Position]]
+    __slots__ = ("builder", "high", "kept", "low", "segment", "settled")
+
+    def __init__(
+        self,
+        segment: Segment,
+        low: int,
+        high: int,
+        builder: LegacyBuilder,
+        kept: int,
+        settled: list[tuple[Record, Position]],
+    ) -> None:
+        self.segment = segment
+        self.low = low
+        self.high = high
+        self.builder = builder
+        self.kept = kept
+        self.settled = settled
 
     @property
     def turns(self) -> list[LegacyTurn]:
@@ -316,6 +325,8 @@ def built(
         oldest_first: The stretch's records.
         elsewhere: By ``id()``: where records stand that come from other rollouts.
     """
+    from threadkeep.replay._legacy import LegacyBuilder  # and with it all that rebuilds calls
+
     builder = LegacyBuilder(segment.rollout_id, view, segment.head.meta, elsewhere)
     for record in oldest_first:
         builder.feed(record)

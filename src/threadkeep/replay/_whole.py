@@ -15,7 +15,7 @@ import msgspec
 from threadkeep.records import Record, lines_forward, sifted
 from threadkeep.replay._at import record_at
 from threadkeep.replay._before_envelope import as_told
-from threadkeep.replay._legacy import is_kept
+from threadkeep.replay._legacy_kinds import is_kept
 from threadkeep.replay._paginated import Group, Placed, build_turn, placed
 from threadkeep.replay._turn import ItemsView, Position, TurnEntry
 from threadkeep.replay._walk import LEGACY_TURNS, PAGINATED_TURNS, Stretch, Walk, built

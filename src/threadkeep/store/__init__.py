@@ -1,27 +1,35 @@
 """The store: the one implementation of everything that a user can do with threads, on any backend. Layer 6."""
 
-from threadkeep.store._lists import SortKey, ThreadFilter
-from threadkeep.store._models import (
-    Check,
-    DeletePlan,
-    Erasure,
-    Family,
-    Finding,
-    Materialized,
-    Page,
-    PlannedThread,
-    Resumed,
-    Thread,
-    ThreadPage,
-    TreeNode,
-    Verification,
-)
-from threadkeep.store._snapshot import Snapshot
-from threadkeep.store._store import ThreadStore
-from threadkeep.store._turns import TurnWriter
-from threadkeep.store._writer import NewRecord, Writer
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from threadkeep._lazy import lazily
+
+if TYPE_CHECKING:
+    from threadkeep.store._filter import INTERACTIVE, ThreadFilter
+    from threadkeep.store._lists import SortKey
+    from threadkeep.store._models import (
+        DeletePlan,
+        Erasure,
+        Family,
+        Finding,
+        Materialized,
+        Page,
+        PlannedThread,
+        Resumed,
+        Thread,
+        ThreadPage,
+        TreeNode,
+    )
+    from threadkeep.store._snapshot import Snapshot
+    from threadkeep.store._store import ThreadStore
+    from threadkeep.store._turns import TurnWriter
+    from threadkeep.store._verification import Check, Verification
+    from threadkeep.store._writer import NewRecord, Writer
 
 __all__ = [
+    "INTERACTIVE",
     "Check",
     "DeletePlan",
     "Erasure",
@@ -43,3 +51,30 @@ __all__ = [
     "Verification",
     "Writer",
 ]
+
+_PLACES: Final = {
+    "INTERACTIVE": "_filter",
+    "ThreadFilter": "_filter",
+    "SortKey": "_lists",
+    "Check": "_verification",
+    "DeletePlan": "_models",
+    "Erasure": "_models",
+    "Family": "_models",
+    "Finding": "_models",
+    "Materialized": "_models",
+    "Page": "_models",
+    "PlannedThread": "_models",
+    "Resumed": "_models",
+    "Thread": "_models",
+    "ThreadPage": "_models",
+    "TreeNode": "_models",
+    "Verification": "_verification",
+    "Snapshot": "_snapshot",
+    "ThreadStore": "_store",
+    "TurnWriter": "_turns",
+    "NewRecord": "_writer",
+    "Writer": "_writer",
+}
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazily(__name__, _PLACES)

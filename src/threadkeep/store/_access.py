@@ -22,7 +22,6 @@ from threadkeep.errors import (
 from threadkeep.ids import canonical
 from threadkeep.lineage import Lineage, boundary_digest
 from threadkeep.records import Cost
-from threadkeep.replay import Totals, count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from threadkeep.backends import Backend
     from threadkeep.lineage import Segment
     from threadkeep.records import Boundary, HistoryBase, Source
-    from threadkeep.replay import ThreadFacts
+    from threadkeep.replay import ThreadFacts, Totals
 
 __all__ = ["Access", "Located", "current_of", "must_be_pointed_at", "newness"]
 
@@ -252,6 +251,8 @@ class Access:
 
     def of(self, segment: Segment) -> Totals:
         """The totals of a segment's rollout up to the segment's end: known ones, extended by what came since."""
+        from threadkeep.replay import Totals, count
+
         known = self._known(segment)
         totals = known if known is not None else Totals(0)
         cost = segment.source.cost
@@ -294,6 +295,8 @@ class Access:
             row = self.backend.catalog.totals(segment.rollout_id, segment.end)
             if row is None:
                 return None
+            from threadkeep.replay import Totals
+
             try:
                 held = msgspec.msgpack.decode(row[1], type=Totals)
             except (msgspec.MsgspecError, UnicodeDecodeError):

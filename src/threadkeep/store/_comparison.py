@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from threadkeep.store._models import Check
+from threadkeep.store._verification import Check
 
 __all__ = ["Comparison", "digest"]
 

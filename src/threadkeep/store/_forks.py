@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,6 +15,7 @@ from threadkeep.records import PAGINATED, Cost, SessionMeta, encode_record, pres
 from threadkeep.records import _build as build
 from threadkeep.replay import find_turn, forked_facts, next_turn, read_place
 from threadkeep.store._access import must_be_pointed_at
+from threadkeep.store._models import ORIGINATOR
 from threadkeep.store._threads import facts_at_end, keep_facts
 from threadkeep.store._turn_records import interrupt_marker
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from threadkeep.store._access import Access, Located
 
 __all__ = ["Place", "fork", "place_of", "revert"]
-
-ORIGINATOR: Final = "threadkeep"
 
 
 class Place(msgspec.Struct, frozen=True):

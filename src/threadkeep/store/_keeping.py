@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from threadkeep.records import Cost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from threadkeep.backends import Durability
     from threadkeep.store._access import Access
     from threadkeep.store._models import DeletePlan, Erasure, Finding, Materialized, Thread
+    from threadkeep.store._writer import Writer
 
 __all__ = ["Keeping"]
 
@@ -22,7 +23,7 @@ class Keeping:
     durability: Durability
     _access: Access
 
-    def rename(self, thread: str, name: str, *, local: bool = False) -> Thread:
+    def rename(self, thread: str, name: str, *, local: bool = False, writer: Writer | None = None) -> Thread:
         """Give a thread a name; an empty one takes its name away.
 
         A thread that Codex has indexed is renamed by the installed Codex.
@@ -31,6 +32,7 @@ class Keeping:
             thread: Its id, or a unique prefix.
             name: The name, one line.
             local: For a thread that Codex has indexed: keep the name to threadkeep.
+            writer: The thread's writer, where the caller holds it.
 
         Raises:
             ThreadNotFound: There is no such thread.
@@ -39,7 +41,22 @@ class Keeping:
         """
         from threadkeep.store._manage import rename
 
-        return rename(self._access, self._access.locate(thread), name, local=local)
+        held = writer.lease if writer is not None else None
+        return rename(self._access, self._access.locate(thread), name, local=local, held=held)
+
+    def set_git(self, thread: str, facts: Mapping[str, str | None]) -> Thread:
+        """Set git facts of a thread, in place of those that its records state; kept to threadkeep.
+
+        Args:
+            thread: Its id, or a unique prefix.
+            facts: ``commit_hash``, ``branch``, ``repository_url``, as far as they change; None clears one.
+
+        Raises:
+            ThreadNotFound: There is no such thread.
+        """
+        from threadkeep.store._manage import set_git
+
+        return set_git(self._access, self._access.locate(thread), facts)
 
     def archive(self, thread: str, *, local: bool = False) -> Thread:
         """Put a thread away: lists leave it out, nothing is appended to it; what inherits from it is not touched.

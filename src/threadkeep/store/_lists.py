@@ -10,15 +10,14 @@ from __future__ import annotations
 import base64
 import binascii
 import itertools
-import os
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from threadkeep.errors import AmbiguousRollout, InvalidCursor, ThreadNotFound
+from threadkeep.errors import AmbiguousRollout, InvalidCursor, InvalidRequest, ThreadNotFound
 from threadkeep.store._access import Located, current_of, newness
 from threadkeep.store._models import Thread, ThreadPage
-from threadkeep.store._threads import read_threads
+from threadkeep.store._threads import read_thread, read_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,10 +25,12 @@ if TYPE_CHECKING:
     from threadkeep.backends import RolloutRef, RolloutStat
     from threadkeep.records import Cost
     from threadkeep.store._access import Access
+    from threadkeep.store._filter import ThreadFilter
 
-__all__ = ["SortKey", "ThreadFilter", "list_threads"]
+__all__ = ["SortKey", "list_threads"]
 
-SortKey = Literal["updated_at", "created_at"]
+SortKey = Literal["updated_at", "created_at", "recency_at"]
+"""By last change, or by creation; ``recency_at`` is the last change, too: only its cursors are others."""
 
 MAX_THREADS: Final = 1_000
 """Most threads of a page."""
@@ -37,55 +38,11 @@ MAX_THREADS: Final = 1_000
 _BATCH: Final = 64
 
 
-class ThreadFilter(msgspec.Struct, frozen=True):
-    """Which threads a list shows; each member that is given must hold.
-
-    Attributes:
-        archived: Archived ones (True), the others (False), or both (None).
-        cwd: Those that work in this folder.
-        model_provider: Those of this provider.
-        sources: Those that were begun so (``cli``, ``vscode``, ``exec``, ``subagent``, ...).
-        text: Those whose name or preview contains this, case ignored.
-        forked_from: Those that were forked from this thread.
-    """
-
-    archived: bool | None = False
-    cwd: str | None = None
-    model_provider: str | None = None
-    sources: frozenset[str] | None = None
-    text: str | None = None
-    forked_from: str | None = None
-
-    def keeps(self, thread: Thread) -> bool:
-        """Whether a thread is shown, its archive state aside."""
-        if self.cwd is not None and not _same_folder(thread.cwd, self.cwd):
-            return False
-        if self.model_provider is not None and thread.model_provider != self.model_provider:
-            return False
-        if self.sources is not None and source_kind(thread.source) not in self.sources:
-            return False
-        if self.forked_from is not None and thread.forked_from_id != self.forked_from:
-            return False
-        wanted = self.text.casefold() if self.text is not None else ""
-        return wanted in (thread.name or "").casefold() or wanted in thread.preview.casefold()
-
-
-def source_kind(source: Any) -> str:
-    """A thread's source as one word: the string that it is, else the name of the object's only member."""
-    if isinstance(source, str):
-        return source
-    if isinstance(source, dict) and source:
-        return str(next(iter(source)))
-    return "unknown"
-
-
-def _same_folder(one: str | None, other: str) -> bool:
-    return one is not None and (one == other or os.path.realpath(one) == os.path.realpath(other))
-
-
 class _Cursor(msgspec.Struct, array_like=True):
+    """A place in a list: beyond a thread, in either direction, or with it."""
+
     sort: SortKey
-    descending: bool
+    inclusive: bool
     key: int
     thread: str
 
@@ -104,10 +61,11 @@ def list_threads(
     """One page of threads.
 
     Raises:
-        InvalidCursor: The cursor is none, or one of a list in another order.
+        InvalidCursor: The cursor is none, or one of a list that is sorted by something else.
     """
     after = _decode(cursor, sort, descending=descending)
     size = max(1, min(MAX_THREADS, limit))
+    descends = _Descent(access, chosen.ancestor, cost)
     page: list[Thread] = []
     keys: list[tuple[int, str]] = []
     pending: list[tuple[int, Located, RolloutStat]] = []
@@ -117,7 +75,7 @@ def list_threads(
         for thread, (key, _, _) in zip(
             read_threads(access, [(located, stat) for _, located, stat in pending], cost), pending, strict=True
         ):
-            if chosen.keeps(thread):
+            if chosen.keeps(thread) and descends(thread):
                 page.append(thread)
                 keys.append((key, thread.id))
         pending.clear()
@@ -128,6 +86,8 @@ def list_threads(
         else _by_change(access, after, descending=descending)
     )
     for key, located, refs in _all_located(access, candidates):
+        if located.thread_id in chosen.excluded:
+            continue
         if chosen.archived is not None and located.archived != chosen.archived:
             continue
         stat = _stat(access, located, refs)
@@ -144,15 +104,50 @@ def list_threads(
     flush()
     more = len(page) > size
     del page[size:], keys[size:]
-    following = None
-    if more:
-        key, thread_id = keys[-1]
-        encoded = msgspec.json.encode(_Cursor(sort, descending, key, thread_id))
-        following = base64.urlsafe_b64encode(encoded).decode("ascii").rstrip("=")
-    return ThreadPage(page, following)
+    return ThreadPage(
+        page,
+        _encode(_Cursor(sort, False, *keys[-1])) if more else None,
+        _encode(_Cursor(sort, True, *keys[0])) if page else None,
+    )
+
+
+class _Descent:
+    """Whether threads were spawned by one, at any remove; who spawned whom is asked once."""
+
+    def __init__(self, access: Access, ancestor: str | None, cost: Cost) -> None:
+        self._access = access
+        self._ancestor = ancestor
+        self._cost = cost
+        self._parents: dict[str, str | None] = {}
+
+    def __call__(self, thread: Thread) -> bool:
+        if self._ancestor is None:
+            return True
+        seen = {thread.id}
+        parent = thread.parent_thread_id
+        while parent is not None and parent not in seen:
+            if parent == self._ancestor:
+                return True
+            seen.add(parent)
+            parent = self._parent(parent)
+        return False
+
+    def _parent(self, thread_id: str) -> str | None:
+        if thread_id not in self._parents:
+            try:
+                located = self._access.locate(thread_id, hidden=True)
+                self._parents[thread_id] = read_thread(self._access, located, self._cost).parent_thread_id
+            except (ThreadNotFound, AmbiguousRollout, InvalidRequest):
+                self._parents[thread_id] = None
+        return self._parents[thread_id]
+
+
+def _encode(cursor: _Cursor) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode("ascii").rstrip("=")
 
 
 def _decode(cursor: str | None, sort: SortKey, *, descending: bool) -> tuple[int, str] | None:
+    """The place after which a list goes on; a thread that belongs to it is not one of those."""
     if cursor is None:
         return None
     try:
@@ -160,9 +155,12 @@ def _decode(cursor: str | None, sort: SortKey, *, descending: bool) -> tuple[int
         decoded = msgspec.json.decode(raw, type=_Cursor)
     except (UnicodeEncodeError, UnicodeDecodeError, binascii.Error, msgspec.MsgspecError) as error:
         raise InvalidCursor(f"invalid cursor: {cursor}") from error
-    if decoded.sort != sort or decoded.descending != descending:
-        raise InvalidCursor("the cursor belongs to a list in another order")
-    return decoded.key, decoded.thread
+    if decoded.sort != sort:
+        raise InvalidCursor(f"the cursor belongs to a list by {decoded.sort}, not by {sort}: {cursor}")
+    thread = decoded.thread
+    if decoded.inclusive and thread:  # the place just before it, seen in the list's direction
+        thread = f"{thread}\x00" if descending else f"{thread[:-1]}{chr(max(0, ord(thread[-1]) - 1))}\x7f"
+    return decoded.key, thread
 
 
 Candidate = tuple[int, str, "list[tuple[RolloutRef, RolloutStat | None]]"]

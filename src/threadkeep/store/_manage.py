@@ -15,17 +15,19 @@ from threadkeep.records import Cost
 from threadkeep.store._threads import read_thread
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from threadkeep.backends import Backend, Lease, Marks, RolloutRef
     from threadkeep.store._access import Access, Located
     from threadkeep.store._models import Thread
 
-__all__ = ["MAX_NAME", "rename", "set_archived"]
+__all__ = ["MAX_NAME", "rename", "set_archived", "set_git"]
 
 MAX_NAME: Final = 1_000
 """Most characters of a name."""
 
 
-def rename(access: Access, located: Located, name: str, *, local: bool) -> Thread:
+def rename(access: Access, located: Located, name: str, *, local: bool, held: Lease | None = None) -> Thread:
     """Give a thread a name (see `ThreadStore.rename`)."""
     thread_id = located.thread_id
     name = name.strip()
@@ -36,15 +38,26 @@ def rename(access: Access, located: Located, name: str, *, local: bool) -> Threa
         backend.ask_codex(thread_id, [("thread/name/set", {"threadId": thread_id, "name": name})])
         _remember(backend, thread_id, replace(backend.marks(thread_id), name=None))
         return _again(access, thread_id)
-    lease = backend.lease(thread_id)
+    lease = held or backend.lease(thread_id)
     try:
+        lease.check()
         if located.kept_apart:
             _remember(backend, thread_id, replace(backend.marks(thread_id), name=name))
         else:
             backend.set_name(thread_id, name)
             _remember(backend, thread_id, replace(backend.marks(thread_id), name=None))
     finally:
-        lease.release()
+        if held is None:
+            lease.release()
+    return _again(access, thread_id)
+
+
+def set_git(access: Access, located: Located, facts: Mapping[str, str | None]) -> Thread:
+    """Set git facts of a thread (see `ThreadStore.set_git`)."""
+    thread_id = located.thread_id
+    backend = access.backend_of(thread_id)
+    marks = backend.marks(thread_id)
+    _remember(backend, thread_id, replace(marks, git={**marks.git, **facts}))
     return _again(access, thread_id)
 
 

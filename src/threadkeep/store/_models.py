@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
-from threadkeep.records import Cost, Damage, GitInfo, TokenUsageInfo
+from threadkeep.records import Cost, GitInfo, TokenUsageInfo
 from threadkeep.replay import Counts, ModelContext
 
 __all__ = [
-    "Check",
+    "ORIGINATOR",
     "DeletePlan",
     "Erasure",
     "Family",
@@ -22,8 +22,10 @@ __all__ = [
     "Thread",
     "ThreadPage",
     "TreeNode",
-    "Verification",
 ]
+
+ORIGINATOR: Final = "threadkeep"
+"""The client that threadkeep calls itself where nobody names another."""
 
 
 class Thread(msgspec.Struct):
@@ -136,10 +138,11 @@ class Page(msgspec.Struct):
 
 
 class ThreadPage(msgspec.Struct):
-    """One page of threads; the cursor is that of `Page`."""
+    """One page of threads; the cursors are those of `Page`."""
 
     data: list[Thread]
     next_cursor: str | None
+    backwards_cursor: str | None = None
 
 
 class PlannedThread(msgspec.Struct):
@@ -264,50 +267,6 @@ class Materialized(msgspec.Struct):
     rollout_id: str
     location: str
     bytes_written: int
-
-
-class Check(msgspec.Struct):
-    """One comparison of `ThreadStore.verify`.
-
-    Attributes:
-        name: What was compared: ``context``, ``settings``, ``usage``, ``metadata``, ``turns``, ``items``,
-            ``cursors``, ``inheritance``.
-        ok: Whether fast equals full.
-        compared: How many things were compared.
-        difference: The first difference, for people; None where there is none.
-    """
-
-    name: str
-    ok: bool
-    compared: int
-    difference: str | None = None
-
-
-class Verification(msgspec.Struct):
-    """What `ThreadStore.verify` found of one thread.
-
-    Attributes:
-        thread_id: The thread.
-        checks: The comparisons, in a fixed order.
-        damage: What is wrong with the rollouts of its lineage.
-        problem: Why the thread could not be verified at all; None where it could.
-        cost: What it cost.
-    """
-
-    thread_id: str
-    checks: list[Check]
-    damage: list[Damage]
-    problem: str | None
-    cost: Cost
-
-    @property
-    def ok(self) -> bool:
-        """Whether everything compared is equal and nothing that was recorded is lost."""
-        return (
-            self.problem is None
-            and all(check.ok for check in self.checks)
-            and not any(damage.severity == "error" for damage in self.damage)
-        )
 
 
 class Finding(msgspec.Struct):

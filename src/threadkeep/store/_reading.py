@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from threadkeep.records import Cost
-from threadkeep.store._forks import stated_instructions
-from threadkeep.store._lists import SortKey, ThreadFilter, list_threads
-from threadkeep.store._snapshot import Snapshot
-from threadkeep.store._threads import read_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from threadkeep.replay import ItemsView
     from threadkeep.store._access import Access
-    from threadkeep.store._models import Family, Page, Resumed, Thread, ThreadPage, TreeNode, Verification
+    from threadkeep.store._filter import ThreadFilter
+    from threadkeep.store._lists import SortKey
+    from threadkeep.store._models import Family, Page, Resumed, Thread, ThreadPage, TreeNode
+    from threadkeep.store._snapshot import Snapshot
+    from threadkeep.store._verification import Verification
 
 __all__ = ["Reading"]
 
@@ -36,6 +36,10 @@ class Reading:
         """
         return self._access.thread_id(prefix)
 
+    def thread_at(self, path: str) -> str | None:
+        """The thread whose rollout lies at a path below the home; None where none does."""
+        return self._access.backend.thread_at(path)
+
     def read(self, thread: str, *, counts: bool = False, cost: Cost | None = None) -> Thread:
         """A thread: what its records, its home and threadkeep say of it.
 
@@ -47,6 +51,8 @@ class Reading:
         Raises:
             ThreadNotFound: There is none.
         """
+        from threadkeep.store._threads import read_thread
+
         return read_thread(self._access, self._access.locate(thread), cost or Cost(), counts=counts)
 
     def snapshot(self, thread: str, *, cost: Cost | None = None) -> Snapshot:
@@ -60,6 +66,8 @@ class Reading:
             ThreadNotFound: There is none.
             UnreadableRollout: The rollout's beginning cannot be understood, or is another thread's.
         """
+        from threadkeep.store._snapshot import Snapshot
+
         return Snapshot(self._access, self._access.locate(thread), cost)
 
     def resume(self, thread: str) -> Resumed:
@@ -148,17 +156,22 @@ class Reading:
         """A page of threads.
 
         Args:
-            sort: By last change or by creation.
+            sort: By last change (``updated_at``, ``recency_at``) or by creation (``created_at``).
             descending: Newest first.
-            cursor: Where to go on: the cursor of the page before.
+            cursor: Where to go on: a cursor of a page of any list by the same key, whatever its direction and filter.
+                ``next_cursor`` goes on after the page; ``backwards_cursor``, with the other direction, begins with
+                the page's first thread.
             limit: Threads of the page, 1 to 1,000.
             chosen: Which threads; by default those that are not archived.
             cost: Where to count what it costs.
             progress: Told from time to time how many threads were looked at.
 
         Raises:
-            InvalidCursor: The cursor is none, or belongs to a list in another order.
+            InvalidCursor: The cursor is none, or belongs to a list that is sorted by something else.
         """
+        from threadkeep.store._filter import ThreadFilter
+        from threadkeep.store._lists import list_threads
+
         return list_threads(
             self._access,
             cost or Cost(),
@@ -172,6 +185,8 @@ class Reading:
 
     def base_instructions(self, thread: str) -> str | None:
         """The instructions that the model starts with, as the nearest rollout of the lineage states them."""
+        from threadkeep.store._forks import stated_instructions
+
         with self._access.open(self._access.locate(thread), Cost()) as lineage:
             raw = stated_instructions(lineage)
         value = msgspec.json.decode(raw) if raw is not None else None

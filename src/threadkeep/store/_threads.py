@@ -8,9 +8,8 @@ import msgspec
 
 from threadkeep.errors import CorruptHistory, StorageFailure
 from threadkeep.ids import timestamp_ms
-from threadkeep.records import PAGINATED
-from threadkeep.replay import ThreadFacts, read_counts, read_facts
-from threadkeep.store._boundaries import KnownBoundaries
+from threadkeep.records import PAGINATED, GitInfo
+from threadkeep.replay import ThreadFacts
 from threadkeep.store._models import Thread
 
 if TYPE_CHECKING:
@@ -36,6 +35,8 @@ def read_thread(access: Access, located: Located, cost: Cost, *, counts: bool = 
     backend = access.backend_of(located.thread_id)
     thread = read_threads(access, [(located, backend.stat(located.ref))], cost)[0]
     if counts:
+        from threadkeep.replay import read_counts
+
         with access.open(located, cost) as lineage:
             thread.counts = read_counts(lineage, access)
     return thread
@@ -53,6 +54,8 @@ def thread_of(access: Access, located: Located, stat: RolloutStat, lineage: Line
             catalog.put_rows([(rollout_id, stamp, msgspec.msgpack.encode(row))])
     thread = _thread(access, located, stat, row)
     if counts:
+        from threadkeep.replay import read_counts
+
         thread.counts = read_counts(lineage, access)
     return thread
 
@@ -87,6 +90,9 @@ def facts_at_end(access: Access, located: Located, lineage: Lineage) -> ThreadFa
         return row.facts if row.problem is None else None
     if whole and (known := access.facts_at_hand(stamp)) is not None:
         return known
+    from threadkeep.replay import read_facts
+    from threadkeep.store._boundaries import KnownBoundaries
+
     try:
         facts = read_facts(lineage, access, KnownBoundaries(catalog), updates=False)
     except CorruptHistory:
@@ -130,10 +136,22 @@ def _derive(access: Access, located: Located, cost: Cost) -> _Row:
 
 
 def _said(access: Access, lineage: Lineage) -> _Row:
+    from threadkeep.replay import read_facts
+    from threadkeep.store._boundaries import KnownBoundaries
+
     try:
         return _Row(read_facts(lineage, access, KnownBoundaries(access.backend.catalog)))
     except CorruptHistory as error:
         return _Row(read_facts(lineage, access, own_only=True), str(error))
+
+
+def _git(located: Located, facts: ThreadFacts) -> GitInfo | None:
+    """The git facts that were recorded, with those that were given here in their place."""
+    given = located.marks.git
+    if not given:
+        return facts.git
+    git = msgspec.structs.replace(facts.git or GitInfo(), **given)
+    return git if git != GitInfo() else None
 
 
 def _thread(access: Access, located: Located, stat: RolloutStat, row: _Row) -> Thread:
@@ -151,7 +169,7 @@ def _thread(access: Access, located: Located, stat: RolloutStat, row: _Row) -> T
         effort=facts.effort,
         model_provider=facts.model_provider,
         cwd=facts.cwd,
-        git=facts.git,
+        git=_git(located, facts),
         source=facts.source,
         thread_source=facts.thread_source,
         originator=facts.originator,

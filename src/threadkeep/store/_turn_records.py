@@ -5,7 +5,7 @@ Nothing is written here: `TurnWriter`, and whoever else records a turn, appends 
 
 from __future__ import annotations
 
-from collections.abc import Sequence  # noqa: TC003  # msgspec evaluates the fields
+from collections.abc import Sequence  # msgspec evaluates the fields
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -15,7 +15,7 @@ from threadkeep.records import _build as build
 from threadkeep.store._writer import NewRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from threadkeep.store._user_input import UserInput
     from threadkeep.store._writer import Writer
@@ -26,9 +26,6 @@ Json = dict[str, Any]
 
 _MARKER: Final = "<turn_aborted>\nThe turn was interrupted before it ended.\n</turn_aborted>"
 """Tells the model that a turn was cut off. Codex knows it by the tags (``storage.md`` 3.5); the words are ours."""
-
-_CONTEXT: Final = ("cwd", "model", "approval_policy", "permission_profile", "effort", "sandbox_policy")
-"""The settings that a ``turn_context`` states."""
 
 
 class Made(msgspec.Struct):
@@ -74,9 +71,8 @@ class TurnRecords:
 
     Args:
         writer: The thread's writer: it gives mode, clock and ids.
-        settings: What the turn runs with: members of a ``turn_context``; ``summary``, ``service_tier``, ``reviewer``
-            and ``roots`` go into stated settings alone.
-        provider: The model provider's id; None where it is not known.
+        context: Makes the payload of the turn's ``turn_context`` of the turn's id.
+        applied: The settings of a ``thread_settings_applied``; None: they are not stated.
         window: Tokens that the model takes; None where it is not known.
 
     Attributes:
@@ -85,13 +81,18 @@ class TurnRecords:
     """
 
     def __init__(
-        self, writer: Writer, settings: Mapping[str, Any], *, provider: str | None, window: int | None = None
+        self,
+        writer: Writer,
+        *,
+        context: Callable[[str], Json],
+        applied: Mapping[str, Any] | None,
+        window: int | None = None,
     ) -> None:
         self.id = writer.new_id()
         self.started_ms = writer.now_ms()
         self._writer = writer
-        self._settings = settings
-        self._provider = provider
+        self._context = context(self.id)
+        self._applied = applied
         self._window = window
 
     @property
@@ -110,34 +111,13 @@ class TurnRecords:
 
     def context(self) -> NewRecord:
         """What the turn runs with."""
-        stated = {name: self._settings[name] for name in _CONTEXT if name in self._settings}
-        return NewRecord("turn_context", build.turn_context(self.id, **stated))
+        return NewRecord("turn_context", self._context)
 
     def applied(self) -> list[NewRecord]:
-        """The thread's settings, stated: a reader that stops here finds them.
-
-        Codex resumes no thread whose provider it does not know (0.169.0 observed): without one they are not stated.
-        """
-        settings = self._settings
-        if self._provider is None or settings["permission_profile"] is None:
+        """The thread's settings, stated: a reader that stops here finds them."""
+        if self._applied is None:
             return []
-        effort = settings.get("effort")
-        tier, roots = settings.get("service_tier"), settings.get("roots")
-        mode = {"model": settings["model"], "reasoning_effort": effort, "developer_instructions": None}
-        applied = {
-            "model": settings["model"],
-            "model_provider_id": self._provider,
-            **({"service_tier": tier} if tier is not None else {}),
-            "approval_policy": settings["approval_policy"],
-            "approvals_reviewer": settings.get("reviewer") or "user",
-            "permission_profile": settings["permission_profile"],
-            "cwd": settings["cwd"],
-            **({"runtime_workspace_roots": list(roots)} if roots else {}),
-            **({"reasoning_effort": effort} if effort is not None else {}),
-            **({"reasoning_summary": settings["summary"]} if settings.get("summary") is not None else {}),
-            "collaboration_mode": {"mode": "default", "settings": mode},
-        }
-        return [NewRecord("event_msg", build.thread_settings_applied(self._writer.thread_id, applied))]
+        return [NewRecord("event_msg", build.thread_settings_applied(self._writer.thread_id, self._applied))]
 
     def completed(self, *, last: str | None, error: Json | None) -> NewRecord:
         """The turn ended, now, with what the agent said last; with an error it failed."""
@@ -230,9 +210,9 @@ class TurnRecords:
             resume_metadata={
                 "last_started_turn_id": self.id,
                 "previous_turn_settings": {
-                    "model": self._settings["model"],
-                    "comp_hash": None,
-                    "realtime_active": False,
+                    "model": self._context["model"],
+                    "comp_hash": self._context.get("comp_hash"),
+                    "realtime_active": self._context.get("realtime_active", False),
                 },
             },
         )

@@ -93,7 +93,12 @@ class TurnWriter:
                 "give its `model`",
                 thread=writer.thread_id,
             )
-        self._records = TurnRecords(writer, self._settings, provider=self._provider, window=model_context_window)
+        self._records = TurnRecords(
+            writer,
+            context=lambda turn_id: build.turn_context(turn_id, **self._settings),
+            applied=self._applied(),
+            window=model_context_window,
+        )
         self._error: dict[str, Any] | None = None
         self._interrupted = False
         self._said: str | None = None
@@ -171,6 +176,31 @@ class TurnWriter:
         checkpoint = Checkpoint(summary, replacement_history, window_number, window_ids or (made, made, made))
         self._append([*self._records.checkpoint(checkpoint), *self._records.compaction_shown().records])
         self._writer.remember({**self._settings, "model_provider": self._provider})
+
+    def _applied(self) -> dict[str, Any] | None:
+        """The settings as they are stated after a checkpoint.
+
+        Codex resumes no thread whose provider it does not know (0.169.0 observed): without one they are not stated.
+        """
+        settings = self._settings
+        if self._provider is None or settings["permission_profile"] is None:
+            return None
+        return {
+            "model": settings["model"],
+            "model_provider_id": self._provider,
+            "approval_policy": settings["approval_policy"],
+            "approvals_reviewer": "user",
+            "permission_profile": settings["permission_profile"],
+            "cwd": settings["cwd"],
+            "collaboration_mode": {
+                "mode": "default",
+                "settings": {
+                    "model": settings["model"],
+                    "reasoning_effort": settings.get("effort"),
+                    "developer_instructions": None,
+                },
+            },
+        }
 
     def fail(self, message: str, info: Any = None) -> None:
         """The turn ends with an error."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence  # noqa: TC003  # msgspec evaluates the fields
+from collections.abc import Sequence  # msgspec evaluates the fields
 from typing import TYPE_CHECKING, Any
 
 import msgspec

@@ -18,7 +18,7 @@ from threadkeep.errors import CorruptHistory, StorageFailure, ThreadBusy, Thread
 from threadkeep.records import Cost, lines_backward, records_of
 from threadkeep.records._damage import inspect
 from threadkeep.replay._starts import starts_turn
-from threadkeep.store._models import Check, Verification
+from threadkeep.store._verification import Check, Verification
 from threadkeep.store._verify_inherited import Prefix, check_inheritance
 from threadkeep.store._verify_pages import check_pages
 from threadkeep.store._verify_replay import check_context, check_metadata

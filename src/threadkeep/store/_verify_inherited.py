@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from threadkeep.lineage import Lineage, Segment
     from threadkeep.records import Cost, Damage, Source
     from threadkeep.store._access import Access
-    from threadkeep.store._models import Check
+    from threadkeep.store._verification import Check
 
 __all__ = ["Prefix", "check_inheritance"]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from threadkeep.lineage import Lineage
     from threadkeep.replay import ItemEntry, TurnEntry
     from threadkeep.store._access import Access
-    from threadkeep.store._models import Check
+    from threadkeep.store._verification import Check
 
 __all__ = ["check_pages"]
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from threadkeep.lineage import Lineage, Segment
     from threadkeep.replay import ModelContext, ThreadFacts
     from threadkeep.store._access import Access, Located
-    from threadkeep.store._models import Check
+    from threadkeep.store._verification import Check
 
 __all__ = ["check_context", "check_metadata"]
 

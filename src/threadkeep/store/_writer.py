@@ -87,6 +87,11 @@ class Writer:
         self.close()
 
     @property
+    def lease(self) -> Lease:
+        """The right that the writer holds."""
+        return self._lease
+
+    @property
     def rollout(self) -> RolloutRef | None:
         """The rollout that is written to; None for a new thread before its first record."""
         return self._ref

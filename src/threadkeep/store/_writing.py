@@ -9,13 +9,8 @@ import msgspec
 from threadkeep import _version
 from threadkeep.errors import InvalidRequest
 from threadkeep.ids import utc
-from threadkeep.lineage import next_ordinal
 from threadkeep.records import LEGACY, PAGINATED, Cost
-from threadkeep.records import _build as build
-from threadkeep.replay import read_context, read_place
-from threadkeep.store._forks import ORIGINATOR, Place, fork, revert
-from threadkeep.store._threads import read_thread
-from threadkeep.store._writer import NewRecord, Writer
+from threadkeep.store._models import ORIGINATOR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +18,7 @@ if TYPE_CHECKING:
     from threadkeep.backends import Backend, Durability, Lease, RolloutRef
     from threadkeep.store._access import Access, Located
     from threadkeep.store._models import Thread
+    from threadkeep.store._writer import Writer
 
 __all__ = ["Writing"]
 
@@ -75,6 +71,9 @@ class Writing:
         Raises:
             InvalidRequest: The mode is none.
         """
+        from threadkeep.records import _build as build
+        from threadkeep.store._writer import NewRecord, Writer
+
         if mode not in (LEGACY, PAGINATED):
             raise InvalidRequest(f"a thread is {LEGACY} or {PAGINATED}, not {mode!r}")
         backend = self._access.scratch if ephemeral else self.backend
@@ -116,6 +115,8 @@ class Writing:
             ThreadBusy: Somebody holds it; the error names the owner where the system tells.
             InvalidRequest: The thread is archived.
         """
+        from threadkeep.store._writer import Writer
+
         located = self._writable(thread)
         backend = self._access.backend_of(located.thread_id)
         lease = backend.lease(located.thread_id)
@@ -147,6 +148,8 @@ class Writing:
 
     def _settings(self, thread_id: str) -> dict[str, Any]:
         """What a thread was set to last, as its next turn takes it over."""
+        from threadkeep.replay import read_context, read_place
+
         with self._access.open(self._access.locate(thread_id), Cost()) as lineage:
             cwd, provider = read_place(lineage)
             context = read_context(lineage, self._access)
@@ -161,6 +164,8 @@ class Writing:
 
     def _open_rollout(self, lease: Lease, cost: Cost) -> tuple[RolloutRef, int | None]:
         """The current rollout of a leased thread, and the ordinal of its next record."""
+        from threadkeep.lineage import next_ordinal
+
         located = self._access.locate(lease.thread_id)
         with self._access.open(located, cost) as lineage:
             tip = lineage.tip
@@ -195,6 +200,9 @@ class Writing:
             TurnNotFound: It shows no such turn.
             Unsupported: The backend cannot keep a history base.
         """
+        from threadkeep.store._forks import Place, fork
+        from threadkeep.store._threads import read_thread
+
         cost = cost or Cost()
         thread_id, _ = fork(
             self._access,
@@ -220,6 +228,9 @@ class Writing:
             ThreadBusy: Somebody is writing to it.
             TurnNotFound: It shows no such turn.
         """
+        from threadkeep.store._forks import revert
+        from threadkeep.store._threads import read_thread
+
         cost = Cost()
         located = self._access.locate(thread)
         revert(self._access, located, before, cost, local=local, durability=self.durability)

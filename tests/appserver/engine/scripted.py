@@ -205,7 +205,11 @@ def call(name: str, arguments: str, number: int = 1, **more: Any) -> list[Json]:
     """The events of one function call."""
     item = {"type": "function_call", "id": f"fc_{number:08}", "call_id": f"call_{number:08}"}
     return [
-        {"type": "response.output_item.done", "output_index": 0, "item": {**item, "name": name, **more, "arguments": arguments}}
+        {
+            "type": "response.output_item.done",
+            "output_index": 0,
+            "item": {**item, "name": name, **more, "arguments": arguments},
+        }
     ]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from threadkeep.appserver import _rpc
 from threadkeep.appserver._thread_ids import named_thread
 from threadkeep.appserver._wire import thread_json, turns_json
+from threadkeep.ids import canonical
 
 if TYPE_CHECKING:
     from threadkeep.appserver._call import Call
@@ -23,6 +24,7 @@ __all__ = [
 
 _MOST_THREADS: Final = 100
 _THREADS: Final = 25
+_MOST_ITEMS: Final = 100
 
 INTERACTIVE: Final = ("cli", "vscode")
 """The sources that a list shows where nobody names others."""
@@ -54,6 +56,8 @@ def thread_loaded_list(call: Call) -> Any:
     """The ids of the threads that are loaded."""
     ids = call.server.threads.ids()
     cursor, limit = call.params.get("cursor"), call.params.get("limit")
+    if cursor is not None and canonical(cursor) is None:
+        raise _rpc.invalid(f"invalid cursor: {cursor}")
     if cursor is not None:
         ids = [thread_id for thread_id in ids if thread_id > cursor]
     size = len(ids) if limit is None else max(1, limit)
@@ -82,13 +86,15 @@ def thread_items_list(call: Call) -> Any:
     params = call.params
     cursor = params.get("cursor")
     turn = params.get("turnId")
-    defer = params.get("deferOutput") or {}
-    if defer and turn is None:
-        raise _rpc.invalid("`deferOutput` requires `turnId`")
+    defer = (params.get("deferOutput") or {}) if turn else {}  # of one turn only (0.169.0 observed)
+    if isinstance(cursor, dict) and not turn:
+        raise _rpc.invalid_params("turnId is required when cursor is an item anchor")
     _, snapshot = _opened(call)
     with snapshot:
         if isinstance(cursor, dict):
-            cursor = _anchored_at(snapshot, turn, cursor)
+            cursor = snapshot.item_cursor(turn, cursor["itemId"])
+            if cursor is None:
+                raise _rpc.invalid_params("cursor.itemId does not identify an item in the requested history scope")
         page = snapshot.items(
             turn=turn,
             cursor=cursor,
@@ -102,24 +108,14 @@ def thread_items_list(call: Call) -> Any:
     }
 
 
-def _anchored_at(snapshot: Snapshot, turn: str | None, anchor: dict[str, Any]) -> str:
-    """The cursor behind an item that a client names by its id."""
-    if not turn:
-        raise _rpc.invalid_params("an item anchor requires `turnId`")
-    cursor: str | None = snapshot.item_cursor(turn, anchor["itemId"])
-    if cursor is None:
-        raise _rpc.invalid_params(f"item not found: {anchor['itemId']}")
-    return cursor
-
-
 _DEFERRABLE: Final = {"commandExecution": "aggregatedOutput", "mcpToolCall": "result"}
 
 
 def _deferred(entry: dict[str, Any], defer: dict[str, Any]) -> dict[str, Any]:
-    """An entry without the output that the client fetches when it needs it."""
+    """An entry without the output that the client fetches when it needs it: that of a call that succeeded."""
     item = entry["item"]
     member = _DEFERRABLE.get(item["type"])
-    if member is None or not defer.get(item["type"]) or item.get(member) is None:
+    if member is None or not defer.get(item["type"]) or item["status"] != "completed" or not _has_text(item[member]):
         return entry
     return {
         "turnId": entry["turnId"],
@@ -130,9 +126,19 @@ def _deferred(entry: dict[str, Any], defer: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _has_text(output: Any) -> bool:
+    """Whether an output is text, and not empty: a string, or the plain result of a tool."""
+    if not isinstance(output, dict):
+        return bool(output)
+    content = output.get("content") or []
+    return any(part.get("text") for part in content) and all(part.get("type") == "text" for part in content)
+
+
 def thread_items_read(call: Call) -> Any:
     """Items of one turn, by their ids; those that it does not have are left out."""
     wanted = set(call.params["itemIds"])
+    if not 1 <= len(call.params["itemIds"]) <= _MOST_ITEMS:
+        raise _rpc.invalid(f"itemIds must contain 1 to {_MOST_ITEMS} IDs")
     turn_id = call.params["turnId"]
     _, snapshot = _opened(call)
     with snapshot:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from threadkeep.appserver._server import Server
     from threadkeep.store import Resumed, Snapshot
 
-__all__ = ["first_page", "head_cursors", "load", "refuse_archived", "resumed_response", "usage_json", "with_all_turns"]
+__all__ = ["Head", "first_page", "load", "refuse_archived", "resumed_response", "usage_json", "with_all_turns"]
 
 _PIECE = 256 * 1024
 """Bytes of a streamed history that are sent at once."""
@@ -80,11 +80,20 @@ def usage_json(thread_id: str, turn_id: str | None, resumed: Resumed) -> dict[st
     return {"threadId": thread_id, "turnId": turn_id or "", "tokenUsage": token_usage(resumed.usage)}
 
 
-def head_cursors(snapshot: Snapshot) -> tuple[str | None, str | None]:
-    """Cursors of the newest turn and the newest item: lists that go backwards from them begin with these."""
-    turns = snapshot.turns(limit=1, view="notLoaded")
-    items = snapshot.items(limit=1, descending=True)
-    return turns.backwards_cursor, items.backwards_cursor
+class Head:
+    """The newest turn of a thread, and where lists that go backwards begin.
+
+    Attributes:
+        turn_id: Id of the newest turn; None where there is none.
+        turns_cursor: A list of turns that goes backwards from here begins with the newest.
+        items_cursor: The same of items.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        newest = snapshot.turns(limit=1, view="notLoaded")
+        self.turn_id: str | None = newest.data[0]["id"] if newest.data else None
+        self.turns_cursor = newest.backwards_cursor
+        self.items_cursor = snapshot.items(limit=1, descending=True).backwards_cursor
 
 
 def first_page(snapshot: Snapshot, asked: Mapping[str, Any] | None, running: str | None) -> dict[str, Any] | None:

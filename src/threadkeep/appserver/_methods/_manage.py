@@ -8,7 +8,7 @@ from threadkeep import errors
 from threadkeep.appserver import _rpc
 from threadkeep.appserver._failures import no_such_thread
 from threadkeep.appserver._loaded import IDLE, NOT_LOADED
-from threadkeep.appserver._methods._loading import head_cursors
+from threadkeep.appserver._methods._loading import Head
 from threadkeep.appserver._thread_ids import named_thread
 from threadkeep.appserver._wire import thread_json
 
@@ -58,7 +58,16 @@ def changed(call: Call, thread_id: str, change: Callable[[bool], Thread]) -> Thr
             return done
     finally:
         if loaded is not None and call.server.threads.get(thread_id) is loaded:
-            loaded.take_again()
+            _take_again(loaded)
+
+
+def _take_again(loaded: LoadedThread) -> None:
+    """Take the right to write back; where somebody else was quicker, the thread is loaded no more."""
+    try:
+        loaded.take_again()
+    except errors.ThreadkeepError as error:
+        loaded.publish("warning", {"threadId": loaded.id, "message": f"thread {loaded.id} was let go: {error}"})
+        loaded.server.threads.remove(loaded)
 
 
 def thread_name_set(call: Call) -> Any:
@@ -73,7 +82,11 @@ def thread_name_set(call: Call) -> Any:
         loaded.writer.materialize()
     if loaded is None and store.read(thread_id).archived:
         raise no_such_thread(call.method, thread_id)
-    changed(call, thread_id, lambda local: store.rename(thread_id, name, local=local))
+    if loaded is not None and loaded.run is not None:
+        # The turn that runs needs the right to write: Codex cannot be asked now.
+        store.rename(thread_id, name, local=True, writer=loaded.writer)
+    else:
+        changed(call, thread_id, lambda local: store.rename(thread_id, name, local=local))
     call.respond({})
     call.server.broadcast("thread/name/updated", {"threadId": thread_id, "threadName": name})
 
@@ -165,9 +178,13 @@ def thread_revert(call: Call) -> Any:
         if loaded is not None:
             loaded.set_status(IDLE)
     with store.snapshot(thread_id) as snapshot:
-        turns, items = head_cursors(snapshot)
+        head = Head(snapshot)
     call.respond(
-        {"thread": thread_json(server, thread), "turnsBackwardsCursor": turns, "itemsBackwardsCursor": items}
+        {
+            "thread": thread_json(server, thread),
+            "turnsBackwardsCursor": head.turns_cursor,
+            "itemsBackwardsCursor": head.items_cursor,
+        }
     )
     server.broadcast("thread/reverted", {"threadId": thread_id})
 
@@ -194,16 +211,14 @@ def thread_read_state_update(call: Call) -> Any:
     """Say what of a thread was read."""
     thread_id = named_thread(call)
     server, kind = call.server, call.params["operation"]["type"]
-    first = None
-    if kind == "unread":
-        with server.store.snapshot(thread_id) as snapshot:
-            newest = snapshot.turns(limit=1, view="notLoaded").data
-        first = {"type": "turn", "turnId": newest[0]["id"]} if newest else None
-    state = server.read_states.update(thread_id, call.params["expectedRevision"], first)
-    call.respond({"readState": state})
     loaded = server.threads.get(thread_id)
+    if loaded is None:
+        server.store.read(thread_id)
+    first = {"type": "threadStart"} if kind == "unread" else None
+    state = server.read_states.update(thread_id, call.params["expectedRevision"], first)
     if loaded is not None:
         loaded.publish("thread/readState/changed", {"threadId": thread_id, "readState": state})
+    return {"readState": state}
 
 
 def _refuse_ephemeral(loaded: LoadedThread | None) -> None:

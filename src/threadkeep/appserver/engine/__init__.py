@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threadkeep.appserver.engine._outputs import as_loaded
 from threadkeep.appserver.engine._protocol import (
     Compacted,
     Compacting,
@@ -40,4 +41,5 @@ __all__ = [
     "ToolResult",
     "TurnSettings",
     "Usage",
+    "as_loaded",
 ]

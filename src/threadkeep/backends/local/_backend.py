@@ -119,6 +119,14 @@ class LocalBackend:
         """The rollout of this id, without looking at every rollout."""
         return self._names.find(rollout_id) if is_id(rollout_id) else None
 
+    def thread_at(self, path: str) -> str | None:
+        """The thread whose rollout lies at a path; None for a path that leads out of the home, or to no rollout."""
+        name = parse_name(os.path.basename(path))
+        ref = self.find(name.rollout_id) if name is not None else None
+        if ref is None or os.path.realpath(os.path.join(self.home, ref.location)) != os.path.realpath(path):
+            return None
+        return ref.thread_id
+
     def rollouts_of(self, thread_id: str) -> list[RolloutRef]:
         """Every rollout of a thread, wherever it lies, oldest id first."""
         return self._names.of_thread(thread_id)

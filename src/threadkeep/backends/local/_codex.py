@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sqlite3
-import tempfile
 import threading
 import time
-import urllib.parse
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
@@ -160,7 +157,9 @@ class CodexIndex:
             return None
 
     def _run(self, work: Callable[[sqlite3.Connection], T], mode: str, path: str | None = None) -> T:
-        uri = f"file:{urllib.parse.quote(path or self._path)}?{mode}"
+        from urllib.parse import quote
+
+        uri = f"file:{quote(path or self._path)}?{mode}"
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS)) as db:
             db.text_factory = _lenient
             try:
@@ -170,6 +169,9 @@ class CodexIndex:
 
     def _query_copy(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """As the last resort, ask a private copy of the database and its WAL."""
+        import shutil
+        import tempfile
+
         with tempfile.TemporaryDirectory(prefix="threadkeep-") as folder:
             copy = os.path.join(folder, STATE_FILE)
             for _ in range(_TRIES):

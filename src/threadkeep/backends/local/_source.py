@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 from collections import OrderedDict
 from typing import IO, TYPE_CHECKING, Final, Protocol
@@ -326,6 +325,8 @@ class ZstdSource:
 
     def _decoded(self) -> IO[bytes]:
         self._cost.full_scans.append(f"rollout {self._rollout_id} is compressed: decoded for what lies before its tail")
+        import tempfile
+
         spool = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the source
         try:
             for piece in self._pieces():

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
-from urllib.parse import unquote
 
 from threadkeep.replay.items._schema import UndecodableError
 
@@ -80,7 +79,7 @@ def _has_drive(names: Sequence[str]) -> bool:
 
 
 def _native(host: str, encoded: Sequence[str]) -> str:
-    names = [unquote(name, errors="replace") if "%" in name else name for name in encoded]
+    names = [_unquoted(name) if "%" in name else name for name in encoded]
     if host:
         return "\\\\" + "\\".join([host, *names]) if any(names) else f"file://{host}/"
     if _has_drive(encoded):
@@ -163,3 +162,9 @@ def _parse(text: str) -> FileUri:
 
 
 _remembered: Final = lru_cache(maxsize=64)(_parse)
+
+
+def _unquoted(name: str) -> str:
+    from urllib.parse import unquote
+
+    return unquote(name, errors="replace")

@@ -1,0 +1,100 @@
+"""Clients of model providers: the official ``openai`` package, set up as the home's configuration says.
+
+The package is imported when the first model call is made (half a second). It retries nothing by itself and reads no
+variable of the environment that Codex does not read: what is asked for, and how often, is decided here.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from threadkeep._version import __version__
+from threadkeep.appserver._config_values import ConfigProblem
+from threadkeep.appserver.engine._protocol import EngineFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from openai import AsyncOpenAI
+
+    from threadkeep.appserver._config import Provider
+
+__all__ = ["Clients"]
+
+MAX_CLIENTS: Final = 32
+"""Clients that are kept for the next call; the oldest is let go of."""
+CONNECT_SECONDS: Final = 30.0
+"""Longest time that making a connection takes."""
+NAME: Final = "threadkeep"
+"""What calls itself so in ``originator`` and ``user-agent``."""
+
+
+class Clients:
+    """The clients of one engine, one for each provider and key.
+
+    Args:
+        environ: The environment that keys and headers are taken from; None for the process's own.
+        stored_key: Gives the home's own key, for providers that want it.
+    """
+
+    def __init__(
+        self, environ: Mapping[str, str] | None = None, stored_key: Callable[[], str | None] | None = None
+    ) -> None:
+        self._environ = os.environ if environ is None else environ
+        self._stored_key = stored_key
+        self._clients: dict[bytes, AsyncOpenAI] = {}
+
+    def of(self, provider: Provider) -> AsyncOpenAI:
+        """The client of a provider.
+
+        Raises:
+            EngineFailure: Its key is not there, or nobody knows where it is.
+        """
+        if provider.base_url is None:
+            raise EngineFailure(f"provider {provider.id} has no base_url: threadkeep cannot call it")
+        stored = self._stored_key() if self._stored_key is not None and provider.requires_openai_auth else None
+        try:
+            key = provider.key(self._environ, stored)
+        except ConfigProblem as problem:
+            raise EngineFailure(str(problem)) from None
+        headers = provider.headers(self._environ)
+        known_by = msgspec.json.encode((provider, key, headers))
+        client = self._clients.get(known_by)
+        if client is None:
+            if len(self._clients) >= MAX_CLIENTS:
+                del self._clients[next(iter(self._clients))]
+            client = self._clients[known_by] = _new_client(provider, provider.base_url, key, headers)
+        return client
+
+    async def close(self) -> None:
+        """Close all connections."""
+        clients = list(self._clients.values())
+        self._clients.clear()
+        for client in clients:
+            await client.close()
+
+
+def _new_client(provider: Provider, base_url: str, key: str | None, headers: Mapping[str, str]) -> AsyncOpenAI:
+    from openai import AsyncOpenAI, Omit, Timeout
+
+    mine: dict[str, str | Omit] = {
+        "OpenAI-Organization": Omit(),
+        "OpenAI-Project": Omit(),
+        "User-Agent": f"{NAME}/{__version__}",
+        "originator": NAME,
+    }
+    if key is None:
+        mine["Authorization"] = Omit()
+    said = {name.lower() for name in headers}
+    merged = {**{name: value for name, value in mine.items() if name.lower() not in said}, **headers}
+    return AsyncOpenAI(
+        api_key=key or NAME,
+        base_url=base_url,
+        default_headers=merged,  # type: ignore[arg-type] # it takes what takes a header away, too
+        default_query=dict(provider.query_params),
+        max_retries=0,
+        timeout=Timeout(max(provider.stream_idle_timeout_ms, 1) / 1000, connect=CONNECT_SECONDS),
+    )

@@ -1,0 +1,295 @@
+"""`threadkeep bench app-server` on tiny threads: what it says, and that it measures what it says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from tests.codex.binary import find_codex
+
+from threadkeep.bench._appserver_calls import CALLS
+from threadkeep.bench._appserver_crowd import _Member
+from threadkeep.bench._appserver_homes import ServerHome
+from threadkeep.bench._appserver_process import Failed, ServerProcess
+from threadkeep.bench._generate import Recipe
+from threadkeep.bench._home import BenchHome, made_home
+from threadkeep.cli._bench_appserver import find_codex as codex_on_this_machine
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if name != "THREADKEEP_CODEX"}
+    command = [sys.executable, "-m", "threadkeep", "bench", "app-server", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=110, check=False, env={**kept, "PATH": "/bin", **environment}
+    )
+
+
+def measured(*arguments: str) -> Any:
+    done = run("--sizes", "0.1", "--runs", "1", "--modes", "paginated", "--json", *arguments)
+    assert done.returncode == 0, done.stderr
+    return msgspec.json.decode(done.stdout)
+
+
+def script(path: Path, *lines: str) -> str:
+    path.write_text("\n".join(lines))
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_without_codex_it_says_so_and_measures_threadkeep() -> None:
+    report = measured("--parts", "calls")
+
+    assert report["codex"] is None
+    assert "not installed" in report["skipped"][0]
+    assert [row["call"] for row in report["rows"]] == list(CALLS)
+    for row in report["rows"]:
+        assert row["threadkeep"]["error"] is None
+        assert row["threadkeep"]["atOnce"]["ms"] > 0
+        assert row["threadkeep"]["loaded"]["runs"] == 1
+        assert (row["codex"], row["ratio"]) == (None, None)
+    assert [start["server"] for start in report["starts"]] == ["threadkeep"]
+
+
+def test_another_server_stands_beside_it(tmp_path: Path) -> None:
+    other = script(
+        tmp_path / "codex",
+        "#!/bin/sh",
+        '[ "$1" = --version ] && { echo other 1.2; exit; }',
+        f'exec {sys.executable} -m threadkeep "$@"',
+    )
+    report = measured("--parts", "calls", "--codex", other)
+
+    assert report["codex"] == "other 1.2"
+    assert report["skipped"] == []
+    for row in report["rows"]:
+        assert row["codex"]["answered"] == pytest.approx(row["threadkeep"]["answered"], abs=64)
+        assert row["ratio"] > 0
+    assert [start["server"] for start in report["starts"]] == ["threadkeep", "codex"]
+
+
+@pytest.mark.codex
+def test_codex_stands_beside_it() -> None:
+    report = measured("--codex", str(find_codex()))
+
+    assert report["codex"].startswith("codex-cli ")
+    for row in report["rows"]:
+        assert row["codex"]["error"] is None
+        assert row["ratio"] > 0
+    assert [each["server"] for each in report["beside"]] == ["threadkeep", "codex"]
+
+
+def test_small_requests_and_many_clients_are_measured() -> None:
+    report = measured("--parts", "beside,crowd")
+
+    assert report["rows"] == []
+    (beside,) = report["beside"]
+    assert beside["requests"] >= 1
+    assert beside["msP50"] <= beside["msP99"] <= beside["msMax"]
+    (crowd,) = report["crowds"]
+    assert crowd["clients"] == 200
+    assert crowd["wrong"] == []
+
+
+def test_people_are_told_what_the_figures_are() -> None:
+    done = run("--sizes", "0.1", "--runs", "1", "--modes", "legacy", "--parts", "calls,beside")
+
+    assert done.returncode == 0, done.stderr
+    assert "no Codex" in done.stdout
+    for said in ("initialize answered", "Legacy threads", "at once", "resume, no turns", "p99", "VmHWM"):
+        assert said in done.stdout
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--parts", "other"),
+        ("--sizes", "big"),
+        ("--runs", "0"),
+        ("--svg", "x.svg"),
+        ("--codex", "/nowhere/codex"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(wrong: tuple[str, str]) -> None:
+    assert run(*wrong).returncode == 2
+
+
+def test_the_options_of_app_servers_are_of_app_servers() -> None:
+    command = [sys.executable, "-m", "threadkeep", "bench", "--parts", "crowd"]
+    assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 2
+
+
+def test_the_binary_inside_a_package_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "lib" / "node_modules" / "@openai" / "codex"
+    binary = package / "node_modules" / "@openai" / "codex-linux-x64" / "vendor" / "x" / "bin" / "codex"
+    for path in (package / "bin", binary.parent, tmp_path / "bin"):
+        path.mkdir(parents=True)
+    binary.write_bytes(b"\x7fELF")
+    wrapper = script(package / "bin" / "codex.js", "#!/usr/bin/env node")
+    (tmp_path / "bin" / "codex").symlink_to(wrapper)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.delenv("THREADKEEP_CODEX", raising=False)
+
+    assert codex_on_this_machine(None) == str(binary)
+
+
+# The client
+
+
+def served(tmp_path: Path, *lines: str) -> ServerProcess:
+    """A process that answers as the lines of Python say; ``ask()`` reads a request's id."""
+    code = script(
+        tmp_path / "server.py",
+        "import json, sys, time",
+        "def ask(): return json.loads(sys.stdin.readline()).get('id')",
+        "def say(text): sys.stdout.write(text + '\\n'); sys.stdout.flush()",
+        *lines,
+    )
+    return ServerProcess([sys.executable, code], {}, cwd=str(tmp_path), errors=str(tmp_path / "stderr"))
+
+
+def test_an_answer_is_found_among_what_else_is_said(tmp_path: Path) -> None:
+    with served(
+        tmp_path,
+        "ask()",
+        """say('{"method":"note","params":{"id":1}}')""",
+        """say('{"id":1,"method":"from/server"}')""",
+        """say('{"id":1,"result":"' + "x" * 3_000_000 + '"}')""",
+        """say('{"method":"after"}')""",
+        "ask()",
+        """say('{"error":{"code":-32600,"message":"not so"},"id":2}')""",
+    ) as process:
+        first = process.request("one", {})
+        second = process.request("two", {})
+
+    assert (first.size, first.error) == (len('{"id":1,"result":""}\n') + 3_000_000, None)
+    assert second.error == "not so"
+
+
+def test_the_time_ends_with_the_last_byte_of_the_answer(tmp_path: Path) -> None:
+    with served(
+        tmp_path,
+        "ask()",
+        """sys.stdout.write('{"id":1,'); sys.stdout.flush(); time.sleep(0.2); say('"result":1}')""",
+        "time.sleep(0.3)",
+    ) as process:
+        answer = process.request("one", {})
+
+    assert 200 <= answer.ms < 480
+
+
+def test_a_server_that_ends_is_told_with_what_it_said_last(tmp_path: Path) -> None:
+    with (
+        served(tmp_path, "ask()", "sys.exit('no such luck')") as process,
+        pytest.raises(Failed, match=r"ended with 1: no such luck"),
+    ):
+        process.request("one", {})
+
+
+def test_a_busy_process_is_waited_for(tmp_path: Path) -> None:
+    with served(
+        tmp_path,
+        "ask()",
+        'say(\'{"id":1,"result":0}\')',
+        "end = time.process_time() + 0.5",
+        "while time.process_time() < end: pass",
+        "ask()",
+    ) as process:
+        process.request("one", {})
+        started = time.monotonic()
+        process.idle()
+
+    assert time.monotonic() - started > 0.5
+
+
+# The homes
+
+
+@pytest.fixture
+def thread(tmp_path: Path) -> BenchHome:
+    return made_home(str(tmp_path / "threads"), Recipe(size=50_000))
+
+
+def test_what_a_run_did_is_undone(thread: BenchHome, tmp_path: Path) -> None:
+    home = ServerHome(str(tmp_path / "server"), thread)
+    rollout, other = os.path.join(home.path, thread.location), os.path.join(home.path, "db")
+    with open(other, "wb") as file:
+        file.write(b"before")
+    home.keep()
+    before, sizes = home._look(), home.sizes()
+
+    with open(rollout, "ab") as file:
+        file.write(b"appended")
+    with open(other, "wb") as file:
+        file.write(b"after!")
+    with open(os.path.join(home.path, "new"), "wb") as file:
+        file.write(b"new")
+    os.link(rollout, os.path.join(home.path, "second-name"))
+
+    assert home.grown(sizes) == len(b"appended") + len(b"new")
+    home.put_back()
+    assert {name: seen[:2] for name, seen in home._look().items()} == {n: s[:2] for n, s in before.items()}
+    with open(other, "rb") as file:
+        assert file.read() == b"before"
+    with open(thread.rollout, "rb") as first, open(rollout, "rb") as second:
+        assert first.read() == second.read()
+
+
+# The crowd
+
+
+class Script:
+    """A connection on which messages come that were written before."""
+
+    def __init__(self, *messages: object) -> None:
+        self._messages = [msgspec.json.encode(message) for message in messages]
+
+    def send(self, message: bytes) -> None:
+        pass
+
+    def receive(self) -> bytes:
+        return self._messages.pop(0)
+
+
+def note(method: str, thread: str) -> dict[str, Any]:
+    return {"method": method, "params": {"threadId": thread}}
+
+
+@pytest.mark.parametrize(
+    ("heard", "wrong"),
+    [
+        (["thread/started", "thread/name/updated"], None),
+        (["thread/name/updated", "thread/started"], "heard ['thread/name/updated', 'thread/started']"),
+        (["thread/started", "thread/started", "thread/name/updated"], "thread/started about t1 2 times"),
+        (["thread/started"], "heard ['thread/started'] about t1"),
+    ],
+)
+def test_a_client_of_the_crowd_says_what_was_wrong(
+    monkeypatch: pytest.MonkeyPatch, heard: list[str], wrong: str | None
+) -> None:
+    monkeypatch.setattr("threadkeep.bench._appserver_crowd._SETTLE_SECONDS", 0)
+    messages = [{"id": 1, "result": {"thread": {"id": "t1"}}}, *(note(method, "t1") for method in heard)]
+    member = _Member(7, Script(*messages, {"id": 2, "result": {}}), "shared", "/")  # type: ignore[arg-type]  # a fake
+    member._thread("thread/start", {})
+    member.request("thread/read", {})
+    member.own.update({"t2": heard[:0], "t3": heard[:0], "t4": heard[:0]})
+    member.check()
+
+    about_it = [sentence for sentence in member.wrong if "t1" in sentence]
+    assert [wrong in sentence for sentence in about_it if wrong] == [True] * len(about_it)
+    assert bool(about_it) is (wrong is not None)
+
+
+def test_a_client_of_the_crowd_notices_a_thread_that_is_announced_too_early() -> None:
+    early = [note("thread/started", "t1"), {"id": 1, "result": {"thread": {"id": "t1"}}}]
+    member = _Member(7, Script(*early), "shared", "/")  # type: ignore[arg-type]  # a fake
+    member._thread("thread/start", {})
+
+    assert member.wrong == ["client 7 heard of t1 before the answer"]

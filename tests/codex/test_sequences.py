@@ -1,0 +1,103 @@
+"""Every request, notification and error of threadkeep's app-server is that of the real Codex, in the same order."""
+
+from __future__ import annotations
+
+import re
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from tests.codex.replaying import Difference, Stage, compare
+from tests.codex.sequences import SEQUENCES, STAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.codex.replaying import Entry
+    from tests.codex.sequences import Sequence
+
+pytestmark = [pytest.mark.codex, pytest.mark.slow]
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """Differences that are meant."""
+
+    divergence: str
+    """The id in ``threadkeep.appserver._manifest.DIVERGENCES`` that explains them."""
+    sequences: str
+    """A pattern for the names of the sequences, with their mode (``forks-legacy``)."""
+    where: str
+    """A pattern for the place of the difference (:attr:`tests.codex.replaying.Difference.where`)."""
+
+
+ALLOWED: Final[tuple[Allowed, ...]] = ()
+"""Every difference that is meant; everything else is a defect."""
+
+PLAYS: Final = [(sequence, mode) for sequence in SEQUENCES for mode in sequence.modes]
+
+
+class Theatre:
+    """The servers of one command, one for each stage, started when they are first needed."""
+
+    def __init__(self, command: tuple[str, ...], root: Path) -> None:
+        self.command = command
+        self.root = root
+        self.stages: dict[str, Stage] = {}
+
+    def play(self, sequence: Sequence, mode: str) -> dict[str, list[Entry]]:
+        """Play one sequence on its stage."""
+        if sequence.alone:
+            with self._new(f"{sequence.name}-{mode}", sequence.stage) as stage:
+                return stage.play(sequence.run, mode, tokens=sequence.tokens)
+        if sequence.stage not in self.stages:
+            self.stages[sequence.stage] = self._new(sequence.stage, sequence.stage).__enter__()
+        return self.stages[sequence.stage].play(sequence.run, mode, tokens=sequence.tokens)
+
+    def close(self) -> None:
+        """End all servers."""
+        for stage in self.stages.values():
+            stage.__exit__(None, None, None)
+
+    def _new(self, name: str, stage: str) -> Stage:
+        setting = STAGES[stage]
+        return Stage(self.command, self.root / name, listen=setting.listen, top=setting.top, change=setting.change)
+
+
+@pytest.fixture(scope="module")
+def theatres(codex_bin: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Theatre, Theatre]]:
+    """The real Codex, and threadkeep."""
+    real = Theatre((str(codex_bin), "app-server"), tmp_path_factory.mktemp("real"))
+    ours = Theatre((sys.executable, "-m", "threadkeep", "app-server"), tmp_path_factory.mktemp("ours"))
+    try:
+        yield real, ours
+    finally:
+        real.close()
+        ours.close()
+
+
+@pytest.mark.parametrize(("sequence", "mode"), PLAYS, ids=[f"{sequence.name}-{mode}" for sequence, mode in PLAYS])
+def test_a_client_cannot_tell_threadkeep_from_codex(
+    theatres: tuple[Theatre, Theatre], sequence: Sequence, mode: str
+) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        real, ours = pool.map(lambda theatre: theatre.play(sequence, mode), theatres)
+    assert "(the sequence)" not in real, f"the real Codex does not play this: {real['(the sequence)'][0].body}"
+    found = [
+        each for each in compare(real, ours, ordered=sequence.ordered) if not allowed(f"{sequence.name}-{mode}", each)
+    ]
+    assert not found, "\n".join(["", *(each.line() for each in found)])
+
+
+def allowed(name: str, difference: Difference) -> bool:
+    """Whether a difference in the sequence ``name`` is meant."""
+    return any(re.fullmatch(each.sequences, name) and re.search(each.where, difference.where) for each in ALLOWED)
+
+
+def test_every_allowed_difference_is_a_known_divergence() -> None:
+    from threadkeep.appserver._manifest import DIVERGENCES
+
+    assert {each.divergence for each in ALLOWED} <= {each.id for each in DIVERGENCES}
