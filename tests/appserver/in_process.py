@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
@@ -77,7 +76,10 @@ class Talker:
         self.name = name
         self.messages: list[Json] = []
         self._on_message = on_message
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._awaited: Callable[[Json], bool] | None = None
+        self._found: Json | None = None
+        self._matching = threading.Event()
         self._numbers = itertools.count(1)
         self._left = False
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -141,21 +143,21 @@ class Talker:
         self.wait(lambda m: m.get("method") == "turn/completed" and m["params"]["turn"]["id"] == turn)
 
     def wait(self, matches: Callable[[Json], bool], *, timeout: float = TIMEOUT) -> Json:
-        """The first message for which ``matches`` holds, of what came and what comes."""
-        deadline, place = time.monotonic() + timeout, 0
-        with self._changed:
-            while True:
-                for message in itertools.islice(self.messages, place, None):
-                    if matches(message):
-                        return message
-                place = len(self.messages)
-                left = deadline - time.monotonic()
-                assert left > 0, f"{self.name}: nothing that matches in {timeout} s; last: {self.messages[-3:]}"
-                self._changed.wait(left)
+        """The first message for which ``matches`` holds, of what came and what comes. One thread waits at a time."""
+        with self._lock:
+            for message in self.messages:
+                if matches(message):
+                    return message
+            self._found = None
+            self._matching.clear()
+            self._awaited = matches
+        assert self._matching.wait(timeout), f"{self.name}: nothing in {timeout} s; last: {self.messages[-3:]}"
+        assert self._found is not None
+        return self._found
 
     def heard(self, thread_id: str) -> list[Json]:
         """The notifications about a thread, in order."""
-        with self._changed:
+        with self._lock:
             return [message for message in self.messages if "id" not in message and about(message) == thread_id]
 
     def _read(self) -> None:
@@ -163,9 +165,11 @@ class Talker:
             message = msgspec.json.decode(line)
             if self._on_message is not None:
                 self._on_message(self, message)
-            with self._changed:
+            with self._lock:
                 self.messages.append(message)
-                self._changed.notify_all()
+                if self._awaited is not None and self._awaited(message):
+                    self._found, self._awaited = message, None
+                    self._matching.set()
 
 
 class Client(Talker):

@@ -82,8 +82,8 @@ def test_one_more_client_than_there_may_be_is_refused_until_one_leaves() -> None
         assert first.recv(timeout=WAIT) == "and here"
 
 
-def stuck(port: int) -> socket.socket:
-    """A client that asks for far more than fits into the buffers between, and reads nothing."""
+def stuck(port: int, text: bytes) -> socket.socket:
+    """A client that asks for far more than fits into the buffers between, and reads nothing by itself."""
     made = socket.socket()
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     made.connect(("127.0.0.1", port))
@@ -91,14 +91,16 @@ def stuck(port: int) -> socket.socket:
         b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
-    text = b"stream 1000000 200"
     made.sendall(bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text)
     return made
 
 
-def test_a_client_that_takes_nothing_is_let_go_and_no_other_waits_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("asked", [b"stream 1000000 200", b"big 50000000"], ids=["streamed", "whole"])
+def test_a_client_that_takes_nothing_is_let_go_and_no_other_waits_for_it(
+    asked: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
     server = Echo()
-    with serving(server, patience=1.0) as port, joined(port) as good, stuck(port):
+    with serving(server, patience=0.5) as port, joined(port) as good, stuck(port, asked):
         slowest = 0.0
         deadline = time.monotonic() + WAIT
         while server.left.empty():
@@ -109,7 +111,19 @@ def test_a_client_that_takes_nothing_is_let_go_and_no_other_waits_for_it(capsys:
             slowest = max(slowest, time.monotonic() - started)
         assert slowest < 0.5
         assert server.left.get() is server.clients[1]
-    assert "took nothing for 1 seconds" in capsys.readouterr().err
+    assert "took nothing for 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("asked", [b"stream 1000000 30", b"big 30000000"], ids=["streamed", "whole"])
+def test_a_client_that_is_slow_but_goes_on_reading_is_kept(asked: bytes) -> None:
+    with serving(Echo(), patience=0.3) as port, stuck(port, asked) as slow:
+        started, got = time.monotonic(), 0
+        while got < 30_000_000:
+            piece = slow.recv(1 << 16)
+            assert piece, "it was let go"
+            got += len(piece)
+            time.sleep(max(0.0, started + got / 30_000_000 - time.monotonic()))  # a second for all of it
+        assert time.monotonic() - started > 0.9
 
 
 def test_a_flood_of_messages_keeps_no_other_client_waiting() -> None:

@@ -31,6 +31,8 @@ def test_the_models_of_codex_are_listed_in_its_order(tmp_path: Path) -> None:
 
 def test_a_configured_model_that_nobody_knows_is_listed_too(tmp_path: Path) -> None:
     assert models(tmp_path, 'model = "my-own"\n')[-1] == "my-own"
+    shown = ask(_catalogs.model_list, tmp_path, 'model = "my-own"\n')["data"][-1]
+    assert (shown["displayName"], shown["hidden"], shown["isDefault"]) == ("my-own", False, False)
 
 
 def test_one_model_is_the_default(tmp_path: Path) -> None:

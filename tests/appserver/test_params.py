@@ -100,6 +100,18 @@ def test_a_word_may_be_the_only_member_of_an_object() -> None:
     assert checked("thread/list", {"sortDirection": {"asc": None}}) == {"sortDirection": "asc"}
 
 
+def test_the_type_of_an_object_may_be_its_place() -> None:
+    unread = {"threadId": THREAD, "operation": {"type": 1}, "expectedRevision": "0"}
+    assert checked("thread/readState/update", unread)["operation"] == {"type": "unread"}
+    read = {"threadId": THREAD, "operation": [0], "expectedRevision": "0"}
+    assert checked("thread/readState/update", read)["operation"] == {"type": "read"}
+
+
+@pytest.mark.parametrize("limit", [0, 2**32 - 1])
+def test_limits_are_numbers_of_32_bits(limit: int) -> None:
+    assert checked("thread/list", {"limit": limit}) == {"limit": limit}
+
+
 def test_parameters_may_be_given_by_their_places() -> None:
     assert checked("thread/items/read", [THREAD, "turn", ["a", "b"]]) == {
         "threadId": THREAD,
@@ -118,7 +130,7 @@ def test_older_names_of_a_collaboration_mode_mean_the_default() -> None:
     assert taken["collaborationMode"] == {"mode": "default", "settings": {"model": "m"}}
 
 
-@pytest.mark.parametrize("method", ["command/exec", "hooks/list"])
+@pytest.mark.parametrize("method", ["command/exec", "app/list"])
 def test_parameters_of_what_is_not_implemented_are_not_looked_at(method: str) -> None:
     assert checked(method, {"command": 5}) == {}
     assert checked(method) == {}

@@ -36,6 +36,7 @@ def test_a_notification_has_a_method_alone() -> None:
     [
         (b'{"id":"a","result":{"x":1}}', b'{"x":1}', None),
         (b'{"id":"a","result":null}', b"null", None),
+        (b'{"id":"a","result":1,"error":{}}', b"1", None),
         (b'{"error":{"code":1,"message":"m"},"id":"a"}', None, b'{"code":1,"message":"m"}'),
     ],
 )
@@ -102,6 +103,27 @@ def test_nesting_up_to_the_bound_is_taken(nest: tuple[bytes, bytes]) -> None:
 def test_brackets_in_texts_and_side_by_side_are_no_nesting() -> None:
     for wide in (b'"' + b'[{\\"[' * 1000 + b'"', b"[" + b"[{}]," * 1000 + b"1]"):
         assert decode(b'{"id":1,"method":"m","params":{"x":%b}}' % wide) is not None
+
+
+JSON = st.recursive(
+    st.none() | st.integers() | st.text(alphabet='[]{}"\\\\a\u00e9', max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(alphabet='[{"\\\\', max_size=3), inner, max_size=3)
+    ),
+)
+
+
+def depth_of(value: Any) -> int:
+    inner = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inner is None else 1 + max(map(depth_of, inner), default=0)
+
+
+@given(value=JSON, most=st.integers(1, 4), chunk=st.integers(1, 40))
+def test_nesting_is_counted_whatever_the_texts_hold(value: Any, most: int, chunk: int) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(_rpc, "MAX_DEPTH", most)
+        patched.setattr(_rpc, "_CHUNK", chunk)
+        assert _rpc._is_too_deep(msgspec.json.encode(value)) == (depth_of(value) > most)
 
 
 def test_members_that_nobody_knows_are_passed_over() -> None:

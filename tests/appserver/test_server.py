@@ -153,3 +153,12 @@ def test_after_the_end_nothing_is_begun(home: Path) -> None:
 def test_what_is_not_supported_is_refused(client: Client, method: str, message: str) -> None:
     answer = client.response(client.send(method, {"threadId": "x", "command": ["ls"]}))
     assert answer["error"] == {"code": -32601, "message": message}
+
+
+def test_parameters_are_looked_at_before_the_handshake_is_asked_for(server: Server) -> None:
+    outbox = Outbox()
+    connection = server.connect(outbox)
+    connection.receive(b'{"id":1,"method":"thread/read","params":{}}')
+    assert taken(outbox)["error"]["message"] == "Invalid request: missing field `threadId`"
+    connection.receive(b'{"id":2,"method":"thread/search","params":{"searchTerm":"x"}}')
+    assert taken(outbox)["error"]["message"] == "Not initialized"

@@ -135,7 +135,8 @@ class Process:
 class Echo:
     """A server that sends back what it is sent.
 
-    ``stream SIZE COUNT`` is answered by one message of so many pieces, made beside; ``go`` lets the client go.
+    ``stream SIZE COUNT`` is answered by one message of so many pieces, made beside, ``big SIZE`` by one that is there
+    as a whole; ``go`` lets the client go.
     """
 
     def __init__(self) -> None:
@@ -157,6 +158,8 @@ class Echo:
     def shutdown(self, seconds: float = 0.0) -> None:
         for client in self.clients:
             client.outbox.put(b'"the last word"')
+            client.outbox.drained(WAIT)
+            client.outbox.close("it is over")
         self.ended.set()
 
 
@@ -172,6 +175,8 @@ class EchoClient:
         word, *numbers = message.split() or [b""]
         if word == b"stream":
             threading.Thread(target=pour, args=(self.outbox.stream(), *map(int, numbers)), daemon=True).start()
+        elif word == b"big":
+            self.outbox.put(b"b" * int(numbers[0]))
         elif word == b"go":
             self.outbox.close("it said go")
         else:

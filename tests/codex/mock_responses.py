@@ -132,12 +132,14 @@ class MockResponses:
     """The server, as a context manager: it listens from ``__enter__`` to ``__exit__``.
 
     ``port`` 0 takes a free one. ``id_prefix`` is a hex digit string that starts the counted part of every id; give two
-    mocks that serve one thread different ones. ``hold_seconds`` bounds every held stream.
+    mocks that serve one thread different ones. ``hold_seconds`` bounds every held stream. ``toolless_summaries`` says
+    whether a request without tools is one for a summary: so it is with Codex, not with a client that brings no tools.
     """
 
     port: int = 0
     id_prefix: str = ""
     hold_seconds: float = 60.0
+    toolless_summaries: bool = True
     _counters: _Counters = field(default_factory=_Counters)
     _requests: list[RecordedRequest] = field(default_factory=list)
     _said: list[str] = field(default_factory=list)
@@ -345,7 +347,8 @@ class _Handler(BaseHTTPRequestHandler):
             item = {"type": "compaction", "encrypted_content": ENCRYPTED_COMPACTION}
             self._event("response.output_item.done", output_index=index, item=item)
             return
-        summary = request.prompt == COMPACT_PROMPT or not request.body.get("tools")
+        toolless = self.owner.toolless_summaries and not request.body.get("tools")
+        summary = request.prompt == COMPACT_PROMPT or toolless
         after_call = _answers_a_call(request.input)
         if "reason" in wanted and not after_call:
             self._reasoning(index)

@@ -33,7 +33,7 @@ def drive(command: tuple[str, ...], root: Path) -> dict[str, Any]:
     home, project = root / ".codex", root / "project"
     project.mkdir(parents=True)
     script = [sys.executable, "-m", "tests.codex.sdk_script", str(home), str(project), str(root), "--", *command]
-    with MockResponses() as model:
+    with MockResponses(toolless_summaries=False) as model:
         write_config(home, model.base_url)
         done = subprocess.run(
             script, cwd=REPOSITORY, env=clean_environment(home), capture_output=True, timeout=100, check=False

@@ -18,7 +18,7 @@ from tests.property.answers import (
     turns_forwards,
 )
 
-from threadkeep.replay._replay import read_context
+from threadkeep.replay._replay import read_context, read_latest
 
 if TYPE_CHECKING:
     from tests.property.lineages import Family
@@ -78,7 +78,11 @@ def context_is_the_same_every_way(family: Family) -> None:
     found = []
     for totals in (family.library, None):
         with family.open() as lineage:
-            found.append(context_values(read_context(lineage, totals)))
+            context = read_context(lineage, totals)
+            found.append(context_values(context))
+        with family.open() as lineage:
+            latest = read_latest(lineage, family.library)
+            assert (latest.settings, latest.usage) == (context.settings, context.usage)
     bounded, full = found
     assert bounded == full
     assert full == expected.context(family)

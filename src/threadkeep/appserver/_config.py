@@ -21,7 +21,6 @@ from threadkeep.appserver._config_models import (
     known_model,
 )
 from threadkeep.appserver._config_providers import BUILT_IN, Provider, built_in_providers, provider_of
-from threadkeep.appserver._config_sandbox import named_profile
 from threadkeep.appserver._config_session import SessionSettings, session_settings
 from threadkeep.appserver._config_values import ConfigProblem, check, dotted, laid_over, parse_override, place_of
 
@@ -49,6 +48,9 @@ class Layer:
     def __init__(self, name: Mapping[str, Any], values: Mapping[str, Any]) -> None:
         self.name = dict(name)
         self.values = dict(values)
+        if self.values.get("approval_policy") == "on-failure":
+            # The policy that asks only after a failure is gone: it counts as the one that asks (0.169.0 observed).
+            self.values["approval_policy"] = "on-request"
 
     @property
     def version(self) -> str:
@@ -178,8 +180,6 @@ class Config:
         for name, table in self._table("model_providers").items():
             if name not in BUILT_IN:
                 provider_of(name, table)
-        if self.default_permissions is not None:
-            named_profile(self.default_permissions, self.permissions, (self.cwd,), self.cwd)
         self.provider()
         self.base_instructions  # noqa: B018 -- reads the file that it names, which may be missing
         self.models  # noqa: B018 -- the same of the catalog
@@ -216,8 +216,7 @@ class Config:
             granular: dict[str, Any] = given if isinstance(given, dict) else {}
             members = ("sandbox_approval", "rules", "skill_approval", "request_permissions", "mcp_elicitations")
             return {"granular": {name: granular.get(name) is True for name in members}}
-        # The policy that asks only after a failure is gone: it counts as that which asks (0.169.0 observed).
-        return "on-request" if policy == "on-failure" else policy
+        return policy
 
     @property
     def approvals_reviewer(self) -> str | None:

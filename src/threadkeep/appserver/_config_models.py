@@ -24,7 +24,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         id: Its name in requests.
-        name: Its name for people.
+        name: Its name for people; empty for a model that no catalog has.
         description: A line about it.
         efforts: Reasoning efforts that it takes, least first.
         default_effort: The effort where none is said.
@@ -137,9 +137,9 @@ UNKNOWN: Final = Model(
 
 
 def known_model(model: str, models: tuple[Model, ...] = MODELS) -> Model:
-    """What is known of a model; `UNKNOWN` under its name where nothing is."""
+    """What is known of a model; `UNKNOWN` with its id, and without a name, where nothing is."""
     found = next((entry for entry in models if entry.id == model), None)
-    return found if found is not None else msgspec.structs.replace(UNKNOWN, id=model, name=model)
+    return found if found is not None else msgspec.structs.replace(UNKNOWN, id=model)
 
 
 def catalog_of_file(data: bytes) -> tuple[Model, ...] | None:

@@ -381,6 +381,7 @@ def _first_rights(
         if layer.values.get("sandbox_mode") is not None:
             return _with_mode(settings, layer.values["sandbox_mode"], config, given)
     if config.trust_level(settings.cwd) is None:
+        settings = _with_mode(settings, "read-only", config, given)
         return _with_profile(settings, ":read-only", config)
     if config.sandbox_workspace_write:
         return _with_mode(settings, "workspace-write", config, given)

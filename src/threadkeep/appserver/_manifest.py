@@ -136,8 +136,7 @@ _IMPLEMENTED: Final = {
     "_resume": "thread: thread/resume",
     "_fork": "thread: thread/fork",
     "_read": "read: thread/read",
-    "_lists": "none: thread/list thread/loaded/list; read: thread/turns/list thread/items/list thread/items/read "
-    "thread/timeline/list",
+    "_lists": "none: thread/list thread/loaded/list; read: thread/turns/list thread/items/list thread/items/read",
     "_search": "none: thread/search; read: thread/searchOccurrences",
     "_manage": "thread: thread/name/set thread/metadata/update thread/archive thread/unarchive thread/delete "
     "thread/revert thread/unsubscribe thread/settings/update thread/memoryMode/set thread/readState/update",
@@ -146,6 +145,7 @@ _IMPLEMENTED: Final = {
     "_catalogs": "none: model/list modelProvider/capabilities/read collaborationMode/list permissionProfile/list "
     "experimentalFeature/list skills/list",
     "_config_read": "none: config/read configRequirements/read",
+    "_misc": "none: hooks/list remoteControl/status/read account/rateLimits/read",
 }
 """The module of each method, its lane before it."""
 
@@ -171,38 +171,17 @@ _EMPTY: Final[dict[str, dict[str, Any]]] = {
     "thread/backgroundTerminals/list": _PAGE,
     "project/list": _PAGE,
     "threadSection/list": _PAGE,
-    "hooks/list": {"data": []},
     "plugin/list": {"marketplaces": [], "marketplaceLoadErrors": [], "featuredPluginIds": []},
     "plugin/installed": {"marketplaces": [], "marketplaceLoadErrors": []},
     "plugin/share/list": {"data": []},
     "app/list": _PAGE,
     "app/installed": {"apps": []},
-    "remoteControl/status/read": {
-        "status": "disabled",
-        "serverName": "threadkeep",
-        "installationId": "00000000-0000-0000-0000-000000000000",
-        "environmentId": None,
-    },
     "remoteControl/client/list": _PAGE,
     "mcpServerStatus/list": _PAGE,
     "windowsSandbox/readiness": {"status": "notConfigured"},
     "account/bedrock/checkGovCloudRequirements": {"isGovCloud": False, "shouldWarn": False},
     "accountSession/list": {"activeSessionId": None, "sessions": []},
     "account/securitySetup/read": {"notice": None},
-    "account/rateLimits/read": {
-        "rateLimits": {
-            "limitId": "codex",
-            "limitName": None,
-            "normalModelSlug": None,
-            "primary": None,
-            "secondary": None,
-            "credits": None,
-            "individualLimit": None,
-            "spendControlReached": None,
-            "planType": None,
-            "rateLimitReachedType": None,
-        }
-    },
     "externalAgentConfig/detect": {"items": [], "connectors": []},
     "externalAgentConfig/import/readHistories": {"data": [], "connectors": []},
 }
@@ -220,7 +199,7 @@ _REFUSED: Final = {
     "account/bedrock/setup account/gcp/setup accountSession/switch account/usage/read account/workspaceMessages/read "
     "account/rateLimitResetCredit/consume account/sendAddCreditsNudgeEmail userVerification/status "
     "userVerification/enroll userVerification/delete userVerification/verify userVerification/cancel",
-    "speech": "thread/realtime/start thread/realtime/appendAudio thread/realtime/appendText "
+    "speech": "thread/timeline/list thread/realtime/start thread/realtime/appendAudio thread/realtime/appendText "
     "thread/realtime/appendSpeech thread/realtime/stop thread/realtime/listVoices",
     "review, approval and prediction by a model": "review/start thread/guardianReview "
     "thread/approveGuardianDeniedAction thread/prepareApprovedPlan thread/prediction/request thread/sample "
@@ -364,8 +343,8 @@ DIVERGENCES: Final = (
     Divergence(
         "unknown-extras",
         "Thread",
-        "`section`, `projectId`, `attachedToThreadId`, `daybreakEnabled` and `extra` are filled from what else the home "
-        "keeps",
+        "`section`, `projectId`, `attachedToThreadId`, `daybreakEnabled` and `extra` are filled from what else the "
+        "home keeps",
         "they are null",
         "they say nothing about the conversation",
     ),
@@ -445,6 +424,13 @@ DIVERGENCES: Final = (
         "checks the parameters; some answers name built-in things or fail without an account",
         "one answer that lists nothing, whatever the parameters are",
         "clients ask for these lists as they start and go on without them",
+    ),
+    Divergence(
+        "audio-input",
+        "turn/start, turn/steer",
+        "takes recordings for models that hear",
+        "refuses them",
+        "the built-in engine sends texts and images",
     ),
     Divergence(
         "invalid-utf8",

@@ -352,7 +352,6 @@ TABLES: Final[dict[str, Type]] = {
     "thread/items/read": Struct(
         "ThreadItemsReadParams", _THREAD, required("turnId", STRING), required("itemIds", array(STRING))
     ),
-    "thread/timeline/list": Struct("ThreadTimelineListParams", _THREAD, _CURSOR, _LIMIT),
     "thread/search": Struct(
         "ThreadSearchParams",
         defaulted("includeAttachedThreads", BOOL),
@@ -464,5 +463,8 @@ TABLES: Final[dict[str, Type]] = {
     "skills/list": Struct("SkillsListParams", defaulted("cwds", array(PATH)), defaulted("forceReload", BOOL)),
     "config/read": Struct("ConfigReadParams", defaulted("includeLayers", BOOL), optional("cwd", STRING)),
     "configRequirements/read": UNIT,
+    "hooks/list": Struct("HooksListParams", defaulted("cwds", array(PATH)), optional("threadId", STRING)),
+    "remoteControl/status/read": UNIT,
+    "account/rateLimits/read": UNIT,
 }
 """What the parameters of each implemented method are, `initialize` excepted: its handshake reads its own."""

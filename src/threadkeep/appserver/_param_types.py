@@ -279,8 +279,8 @@ def tagged(name: str, **variants: Struct) -> Type:
     words = tuple(variants)
 
     def chosen(word: Any) -> str:
-        if isinstance(word, int) and not isinstance(word, bool):
-            if 0 <= word < len(words):
+        if isinstance(word, int) and not isinstance(word, bool) and word >= 0:
+            if word < len(words):
                 return words[word]
             raise Mismatch(f"invalid value: integer `{word}`, expected variant index 0 <= i < {len(words)}")
         if not isinstance(word, str):

@@ -34,8 +34,6 @@ Json = dict[str, Any]
 _CALLS: Final = frozenset({"function_call", "custom_tool_call", "local_shell_call", "tool_search_call"})
 _OUTPUT_OF: Final = {"custom_tool_call": "custom_tool_call_output", "tool_search_call": "tool_search_output"}
 _CANCELLED: Final = "dynamic tool call was cancelled before receiving a response"
-_OUTPUT_TOKENS: Final = 10_000
-"""How many tokens of one output of a tool a model of the catalog is shown (0.169.0 observed)."""
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode_item: Final = msgspec.json.Decoder(dict[str, Any]).decode
@@ -59,7 +57,6 @@ class Recording:
         self._thread = thread
         self._writer = thread.writer
         self._window_tokens = config.context_window(settings.model)
-        self._output_tokens = _OUTPUT_TOKENS if config.known_model(settings.model).name else None
         self._records = TurnRecords(
             thread.writer,
             context=lambda turn_id: settings.turn_context(turn_id, config),
@@ -67,6 +64,7 @@ class Recording:
             window=self._window_tokens,
         )
         self._window: Window | None = None
+        self._world_state: Any = None
         self._states_settings = True
         self._turn_total: TokenUsage | None = None
         self._usage_record: Json | None = None
@@ -94,15 +92,19 @@ class Recording:
         """The turn begins."""
         self._write([self._records.start()])
 
-    def read(self) -> None:
+    def read(self, output_tokens: int | None) -> None:
         """Read the model context that the turn starts with.
+
+        Args:
+            output_tokens: How many tokens of one output of a tool the model is shown (`TurnSettings.output_tokens`).
 
         Raises:
             ThreadkeepError: The thread's history cannot be read.
         """
         resumed: Resumed = self._thread.server.store.resume(self._thread.id)
-        self.history = as_loaded(resumed.context.items, self._output_tokens)
+        self.history = as_loaded(resumed.context.items, output_tokens)
         self._window = resumed.context.window
+        self._world_state = resumed.context.world_state
         self._states_settings = resumed.context.settings is None
         if resumed.usage is not None:
             self.total = resumed.usage.total_token_usage
@@ -260,6 +262,8 @@ class Recording:
             (first, before or first, made),
             event.response_id,
             self._usage_record,
+            [{"type": "function", **tool} for tool in self._thread.dynamic_tools],
+            self._world_state if any(_role(item) == "developer" for item in event.replacement) else None,
         )
         self._write(self._records.checkpoint(checkpoint))
         self.history = list(event.replacement)
@@ -308,6 +312,10 @@ def _has_developer_text(item: bytes, text: str) -> bool:
         and isinstance(content, list)
         and any(isinstance(part, dict) and part.get("text") == text for part in content)
     )
+
+
+def _role(item: msgspec.Raw) -> Any:
+    return _decode_item(item).get("role")
 
 
 def _next_window(number: int, first: str, previous: str, current: str) -> Window:

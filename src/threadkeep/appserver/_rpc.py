@@ -9,6 +9,7 @@ UTF-8 is one of these too; 0.169.0 ends the whole process.
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 from typing import Any, Final
 
 import msgspec
@@ -133,8 +134,9 @@ class _Envelope(msgspec.Struct):
 
 
 _INTEGER: Final = re.compile(rb"-?[0-9]{1,19}")
-_TEXT: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_PAIR: Final = re.compile(rb"\[\]|\{\}")
+_CHUNK: Final = 65536
+"""Bytes that are looked through for brackets at a time: other threads have their turn between."""
+_BRACKETS: Final = bytes.maketrans(b"{[}]", b"\2\2\0\0")
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _decode_envelope: Final = msgspec.json.Decoder(_Envelope).decode
 _decode_value: Final = msgspec.json.Decoder(float_hook=float).decode
@@ -225,9 +227,15 @@ def _is_too_deep(line: bytes) -> bool:
     """Whether arrays and objects are nested deeper than `MAX_DEPTH`. ``line`` is well-formed JSON."""
     if line.count(b"[") + line.count(b"{") <= MAX_DEPTH:
         return False
-    brackets = _TEXT.sub(b"", line).translate(None, _NOT_BRACKETS)
-    for _ in range(MAX_DEPTH):  # each round takes the innermost away
-        brackets = _PAIR.sub(b"", brackets)
-        if not brackets:
-            return False
-    return True
+    if b"\\" in line:
+        line = line.replace(b"\\\\", b"").replace(b'\\"', b"")
+    depth, in_text = 0, 0
+    for start in range(0, len(line), _CHUNK):
+        pieces = line[start : start + _CHUNK].split(b'"')
+        steps = b"".join(pieces[in_text::2]).translate(_BRACKETS, _NOT_BRACKETS)  # 2 leads in, 0 leads out
+        depths = list(accumulate(map((-1).__add__, steps), initial=depth))
+        if max(depths) > MAX_DEPTH:
+            return True
+        depth = depths[-1]
+        in_text = (in_text + len(pieces) - 1) % 2
+    return False

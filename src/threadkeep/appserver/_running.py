@@ -131,6 +131,7 @@ class Run:
         # From here on: used on the loop alone.
         self._settings: TurnSettings | None = None
         self._steered: list[msgspec.Raw] = []
+        self._pressing = False
         self._arrived = asyncio.Event()
         self._writing = asyncio.Lock()
         self._step: asyncio.Task[Any] | None = None
@@ -208,17 +209,18 @@ class Run:
     def steered(self) -> list[msgspec.Raw]:
         """What came in since the last time."""
         taken, self._steered = self._steered, []
+        self._pressing = False
         if not self._waiting:
             self._arrived.clear()
         return taken
 
     async def wait_steered(self) -> None:
-        """Return when there is something for `steered`."""
-        while not self._steered:
+        """Return when the user said something. Items that a client put in do not cut a call (0.169.0 observed)."""
+        while not self._pressing:
             await self._arrived.wait()
             if self._waiting:
                 await self._hear_waiting(in_a_call=True)
-            elif not self._steered:
+            elif not self._pressing:
                 self._arrived.clear()
 
     async def call_tool(self, call: ToolCall) -> ToolResult:
@@ -286,8 +288,8 @@ class Run:
         recording.begin()
         started = turn_json(self.turn_id, startedAt=recording.started_at)
         self._tell("turn/started", {"threadId": self.thread_id, "turn": started})
-        recording.read()
         self._settings = turn_settings(self._thread, **self._asked)
+        recording.read(self._settings.output_tokens)
 
     def _record_input(self, *, stated: bool) -> None:
         made = self._recording.hear_first(
@@ -308,15 +310,15 @@ class Run:
             await self._follow(engine.run(self))
             if not await self._something_came():
                 return
-            self._steered.clear()  # the history has it
+            self.steered()  # the history has it
 
     async def _something_came(self) -> bool:
-        """Whether something came in that no model call had; if not, nothing does any more."""
+        """Whether the user said something that no model call had; if not, nothing is heard any more."""
         while True:
             await self._hear_waiting()
             with self._lock:
                 if not self._waiting:
-                    self._listening = bool(self._steered)
+                    self._listening = self._pressing
                     return self._listening
 
     async def _follow(self, events: AsyncIterator[Event]) -> None:
@@ -443,7 +445,7 @@ class Run:
 
     def _take_items(self, items: Sequence[msgspec.Raw]) -> None:
         self._recording.history += items
-        self._steer(items)
+        self._steered += items
 
     async def _hear_waiting(self, *, in_a_call: bool = False) -> None:
         with self._lock:
@@ -463,6 +465,7 @@ class Run:
 
     def _steer(self, items: Sequence[msgspec.Raw]) -> None:
         self._steered += items
+        self._pressing = True
         self._arrived.set()
 
     # Its end

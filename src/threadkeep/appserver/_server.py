@@ -172,7 +172,7 @@ class Server:
 
             with self._lock:
                 if self._engine is None:
-                    self._engine = ResponsesEngine(self.home)
+                    self._engine = ResponsesEngine(stored_key=lambda: self.config.stored_key())
         return self._engine
 
     def now_ms(self) -> int:
@@ -223,9 +223,10 @@ class Server:
             self._initialize(connection, incoming)
             return
         try:
+            # Parameters are looked at first, the experimental ones among them last (0.169.0 observed).
+            params = check(incoming.method, incoming.params, experimental=connection.experimental or not connection.ready)
             if not connection.ready:
                 raise _rpc.invalid("Not initialized")
-            params = check(incoming.method, incoming.params, experimental=connection.experimental)
             method = METHODS[incoming.method]
         except RpcError as error:
             connection.refuse_at_once(incoming.id, error)

@@ -18,6 +18,9 @@ INSTRUCTIONS: Final = (
 )
 """What the model is told first in a thread that has no instructions of its own."""
 
+_OUTPUT_TOKENS: Final = 12_000
+"""How many tokens of one output of a tool a model of the catalog is shown (0.169.0 observed)."""
+
 
 def turn_settings(thread: LoadedThread, *, output_schema: Any = None, service_tier: str | None = None) -> TurnSettings:
     """The settings of a turn that begins.
@@ -46,6 +49,7 @@ def turn_settings(thread: LoadedThread, *, output_schema: Any = None, service_ti
         context_window=config.context_window(settings.model),
         compact_limit=config.compact_limit(settings.model),
         compact_prompt=config.compact_prompt,
+        output_tokens=_OUTPUT_TOKENS if known else None,
     )
 
 

@@ -255,7 +255,7 @@ class _Client:
                 else:
                     await self._socket.send(self._fragments(piece, patience, last=last), text=True)
         except TimeoutError:
-            self._outbox.close(f"a client took nothing for {self._patience:.0f} seconds")
+            self._outbox.close(f"a client took nothing for {self._patience:g} seconds")
         except ConnectionAbortedError:  # half a message was sent, and there is no more of it
             await self._close(_POLICY, self._outbox.closed or "")
         self._within = False

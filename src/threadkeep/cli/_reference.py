@@ -20,6 +20,7 @@ from threadkeep.cli._main import COMMANDS, cli
 from threadkeep.records import DAMAGE_KINDS, Cost, Damage, GitInfo, TokenUsage, TokenUsageInfo
 from threadkeep.replay import ContextItem, Counts, ModelContext, Position, Window
 from threadkeep.store import _models as models
+from threadkeep.store import _verification as verification
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,8 +112,8 @@ _OBJECTS: Final[tuple[type[msgspec.Struct], ...]] = (
     models.TreeNode,
     models.Family,
     models.Materialized,
-    models.Verification,
-    models.Check,
+    verification.Verification,
+    verification.Check,
     Damage,
     models.Finding,
     _demo.Demo,

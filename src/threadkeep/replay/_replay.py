@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Final
 
 from threadkeep.records import Sieve, lines_backward, sifted
 from threadkeep.replay._at import record_at
+from threadkeep.replay._latest import Latest
 from threadkeep.replay._machine import ContextMachine
 from threadkeep.replay._stated import context_needs
 
 if TYPE_CHECKING:
     from threadkeep.lineage import Lineage
     from threadkeep.replay._context import ModelContext
-    from threadkeep.replay._latest import Latest
     from threadkeep.replay._totals import TotalsSource
 
-__all__ = ["read_context"]
+__all__ = ["read_context", "read_latest"]
 
 _SIEVE: Final = Sieve(context_needs)
+
+_LATEST: Final = Sieve(lambda kind, subtype: kind == "turn_context" or subtype in _LATEST_EVENTS)
+_LATEST_EVENTS: Final = frozenset({"token_count", "thread_settings_applied"})
+
+LOOKED_FOR: Final = 4 * 1024 * 1024
+"""Bytes from the end within which the newest settings and usage are looked for; what is not there, the totals know."""
 
 
 def read_context(lineage: Lineage, totals: TotalsSource | None) -> ModelContext:
@@ -53,6 +60,33 @@ def read_context(lineage: Lineage, totals: TotalsSource | None) -> ModelContext:
     if machine.windows.needs_count:
         compactions = sum(totals.of(segment).compactions for segment in lineage.newest_first())
     return machine.finish(root=False, compactions=compactions)
+
+
+def read_latest(lineage: Lineage, totals: TotalsSource) -> Latest:
+    """The settings and the usage that go with the context at the end of a lineage, without the context.
+
+    They stand near the end, wherever the checkpoint is.
+
+    Raises:
+        BrokenLineage: An ancestor that is reached is missing or changed.
+    """
+    latest = Latest()
+    left = LOOKED_FOR
+    for segment in lineage.newest_first():
+        floor = max(segment.start, segment.end - left)
+        lines = lines_backward(segment.source, segment.end, segment.start)
+        near = itertools.takewhile(lambda line, floor=floor: line[0] >= floor, lines)  # type: ignore[misc]
+        for record in sifted(near, _LATEST, lineage.cost):
+            lineage.cost.records_seen += 1
+            lineage.cost.records_decoded += 1
+            latest.take(record)
+            if latest.complete:
+                return latest
+        left -= segment.end - floor
+        if left <= 0:
+            break
+    _complete(latest, lineage, totals)
+    return latest
 
 
 def _complete(latest: Latest, lineage: Lineage, totals: TotalsSource) -> None:

@@ -12,6 +12,7 @@ from threadkeep.store._models import Page, Resumed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from threadkeep.records import TokenUsageInfo
     from threadkeep.replay import ItemsView
     from threadkeep.store._access import Access, Located
     from threadkeep.store._models import Thread
@@ -79,6 +80,20 @@ class Snapshot:
         settings = msgspec.json.decode(context.settings) if context.settings is not None else None
         usage = msgspec.json.decode(context.usage, type=TokenUsageInfo) if context.usage is not None else None
         return Resumed(self.thread_id, lineage.tip.rollout_id, lineage.mode, context, settings, usage, self.cost)
+
+    def latest(self) -> tuple[dict[str, Any] | None, TokenUsageInfo | None]:
+        """(settings, usage) as `resume` has them, without the context: read from near the end, whatever it is.
+
+        Raises:
+            BrokenLineage: An ancestor that is needed is missing or changed.
+        """
+        from threadkeep.records import TokenUsageInfo
+        from threadkeep.replay._replay import read_latest
+
+        found = read_latest(self._lineage, self._access)
+        settings = msgspec.json.decode(found.settings) if found.settings is not None else None
+        usage = msgspec.json.decode(found.usage, type=TokenUsageInfo) if found.usage is not None else None
+        return settings, usage
 
     def turns(
         self,

@@ -56,6 +56,9 @@ class Checkpoint(msgspec.Struct):
         window_ids: Ids (UUIDv7) of the first window, the previous one and this one.
         response_id: The provider's id of the response that made it.
         usage_record: The newest ``token_usage_record``.
+        dynamic_tools: The client's tools, for a reader that goes no further back.
+        world_state: What Codex has told the model of its surroundings, where that stays in ``replacement``; None: it is
+            told anew.
     """
 
     summary: str
@@ -64,6 +67,8 @@ class Checkpoint(msgspec.Struct):
     window_ids: tuple[str, str, str]
     response_id: str | None = None
     usage_record: Any = None
+    dynamic_tools: Sequence[Any] = ()
+    world_state: Any = None
 
 
 class TurnRecords:
@@ -208,6 +213,7 @@ class TurnRecords:
             response_id=given.response_id,
             usage_record=given.usage_record,
             resume_metadata={
+                **self._tools(given.dynamic_tools),
                 "last_started_turn_id": self.id,
                 "previous_turn_settings": {
                     "model": self._context["model"],
@@ -216,7 +222,11 @@ class TurnRecords:
                 },
             },
         )
-        return [NewRecord("compacted", payload), self.context(), *self.applied()]
+        world = [NewRecord("world_state", {"full": True, "state": given.world_state})] if given.world_state else []
+        return [NewRecord("compacted", payload), *world, self.context(), *self.applied()]
+
+    def _tools(self, tools: Sequence[Any]) -> Json:
+        return {"dynamic_tools": {"thread_id": self._writer.thread_id, "tools": list(tools)}} if tools else {}
 
     def compaction_shown(self, started_ms: int | None = None, item_id: str | None = None) -> Made:
         """That the context was compacted, as a person sees it."""

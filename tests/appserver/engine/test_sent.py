@@ -16,7 +16,7 @@ from tests.oracle import context as oracle
 from tests.oracle.test_context import CASES, context_of, name_of, unreadable
 
 from threadkeep.appserver.engine import as_loaded
-from threadkeep.appserver.engine._sent import sent_items, without_oldest
+from threadkeep.appserver.engine._sent import sent_items
 from threadkeep.replay import ContextItem, Position
 
 Json = dict[str, Any]

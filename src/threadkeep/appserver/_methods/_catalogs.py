@@ -101,7 +101,7 @@ def _model(model: Model, *, is_default: bool) -> dict[str, Any]:
         "upgrade": model.upgrade,
         "upgradeInfo": None,
         "availabilityNux": None,
-        "displayName": model.name,
+        "displayName": model.name or model.id,
         "description": model.description,
         "modelSpecialty": model.specialty,
         "hidden": model.hidden,

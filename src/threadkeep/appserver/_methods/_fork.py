@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from threadkeep.appserver import _rpc
-from threadkeep.appserver._methods._loading import load, refuse_archived, usage_json, with_all_turns
+from threadkeep.appserver._methods._loading import Head, load, refuse_archived, usage_json, with_all_turns
 from threadkeep.appserver._methods._resume import by_path
 from threadkeep.appserver._thread_ids import named_thread
 from threadkeep.appserver._wire import deprecation, thread_json
@@ -31,8 +31,8 @@ def thread_fork(call: Call) -> Any:
     snapshot = server.store.snapshot(child.id)
     kept = False
     try:
-        resumed = snapshot.resume()
-        thread = load(call, snapshot, resumed, fork=True, ephemeral=ephemeral)
+        settings, counted = snapshot.latest()
+        thread = load(call, snapshot, settings, fork=True, ephemeral=ephemeral)
         if source is not None and not thread.dynamic_tools:
             thread.dynamic_tools = list(source.dynamic_tools)
         whole = not params.get("excludeTurns")
@@ -43,10 +43,10 @@ def thread_fork(call: Call) -> Any:
             shown = thread_json(server, snapshot.thread())
             rest = thread.settings.response()
             if whole:
-                newest = snapshot.turns(limit=1, view="notLoaded")
+                head = Head(snapshot)
                 call.respond(with_all_turns(snapshot, shown, rest, None))
                 kept = True
-                usage = usage_json(thread.id, newest.data[0]["id"] if newest.data else None, resumed)
+                usage = usage_json(thread.id, head.turn_id, counted)
                 if usage is not None:
                     call.connection.notify("thread/tokenUsage/updated", usage)
             else:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from threadkeep.appserver._call import Call
     from threadkeep.appserver._config import SessionSettings
     from threadkeep.appserver._server import Server
-    from threadkeep.store import Resumed, Snapshot
+    from threadkeep.records import TokenUsageInfo
+    from threadkeep.store import Snapshot
 
 __all__ = ["Head", "first_page", "load", "refuse_archived", "resumed_response", "usage_json", "with_all_turns"]
 
@@ -26,9 +27,16 @@ _PIECE = 256 * 1024
 
 
 def load(
-    call: Call, snapshot: Snapshot, resumed: Resumed, *, fork: bool = False, ephemeral: bool = False
+    call: Call, snapshot: Snapshot, found: Mapping[str, Any] | None, *, fork: bool = False, ephemeral: bool = False
 ) -> LoadedThread:
     """Take the right to write to a thread, with the settings that it goes on with.
+
+    Args:
+        call: The request.
+        snapshot: The thread.
+        found: The settings in force, as its records state them.
+        fork: Whether the thread is a fork that was made just now.
+        ephemeral: Whether it lives in memory alone.
 
     Raises:
         ThreadBusy: Another process holds it.
@@ -38,9 +46,7 @@ def load(
 
     server, params = call.server, call.params
     thread_id = snapshot.thread_id
-    stated: dict[str, Any] = dict(resumed.settings or {})
-    if isinstance(stated.get("thread_settings"), dict):
-        stated = dict(stated["thread_settings"])
+    stated = dict(found or {})
     described = snapshot.thread()
     stated.setdefault("cwd", described.cwd)
     stated.setdefault("model_provider", described.model_provider)
@@ -71,13 +77,13 @@ def refuse_archived(server: Server, thread_id: str) -> None:
         )
 
 
-def usage_json(thread_id: str, turn_id: str | None, resumed: Resumed) -> dict[str, Any] | None:
+def usage_json(thread_id: str, turn_id: str | None, usage: TokenUsageInfo | None) -> dict[str, Any] | None:
     """The parameters of ``thread/tokenUsage/updated`` for what was counted last; None where nothing was."""
     from threadkeep.appserver._usage import token_usage
 
-    if resumed.usage is None:
+    if usage is None:
         return None
-    return {"threadId": thread_id, "turnId": turn_id or "", "tokenUsage": token_usage(resumed.usage)}
+    return {"threadId": thread_id, "turnId": turn_id or "", "tokenUsage": token_usage(usage)}
 
 
 class Head:

@@ -61,8 +61,8 @@ def _cold(call: Call, thread_id: str) -> None:
     snapshot = server.store.snapshot(thread_id)
     kept = False
     try:
-        resumed = snapshot.resume()
-        thread = load(call, snapshot, resumed)
+        settings, counted = snapshot.latest()
+        thread = load(call, snapshot, settings)
         head = Head(snapshot)
         with thread.lock:
             if not call.params.get("excludeTurns") and thread.mode == "paginated":
@@ -70,7 +70,7 @@ def _cold(call: Call, thread_id: str) -> None:
             thread.watch(call.connection)
             thread.announce("thread/status/changed", {"threadId": thread.id, "status": IDLE})
             kept = _answer(call, thread, snapshot, head)
-            usage = usage_json(thread.id, head.turn_id, resumed)
+            usage = usage_json(thread.id, head.turn_id, counted)
             if usage is not None and not (thread.mode == "legacy" and call.params.get("excludeTurns")):
                 call.connection.notify("thread/tokenUsage/updated", usage)
             thread.announce("thread/goal/cleared", {"threadId": thread.id})

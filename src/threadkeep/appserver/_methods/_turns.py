@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from threadkeep.appserver import _rpc
-from threadkeep.appserver._thread_ids import canonical_thread
+from threadkeep.appserver._thread_ids import named_thread
 from threadkeep.records import response_item
 from threadkeep.store import NewRecord
 
@@ -111,7 +111,7 @@ def turn_steer(call: Call) -> Any:
 
 
 def turn_interrupt(call: Call) -> Any:
-    """End the turn that runs; answered when its end is kept.
+    """End the turn that runs; answered when its end is kept, and at once where no turn is named (0.169.0 observed).
 
     Raises:
         RpcError: None runs, or another one does.
@@ -122,6 +122,8 @@ def turn_interrupt(call: Call) -> Any:
         raise _rpc.invalid(f"{_NO_RUN} interrupt")
     if expected and expected != run.turn_id:
         raise _rpc.invalid(f"expected active turn id {expected} but found {run.turn_id}")
+    if not expected:
+        call.respond({})
     run.interrupt(lambda: call.respond({}))
     _wait_for_the_end(run)
     return {}
@@ -168,13 +170,15 @@ def _injected(thread: LoadedThread, item: Any, index: int, run: Run | None) -> M
         RpcError: It is no response item.
     """
     if not isinstance(item, dict):
-        why = f'invalid type: {_said(item)}, expected internally tagged enum ResponseItem'
+        why = f"invalid type: {_said(item)}, expected internally tagged enum ResponseItem"
         raise _rpc.invalid(f"items[{index}] is not a valid response item: {why}")
     if not isinstance(item.get("type"), str):
         raise _rpc.invalid(f"items[{index}] is not a valid response item: missing field `type`")
     known = response_item(msgspec.Raw(_encode(item)))
     if known is None:
         raise _rpc.invalid(f"items[{index}] is not a valid response item: a member is missing or of another type")
+    if isinstance(known, str):
+        return None
     if item["type"] != "message":
         return item
     passthrough: Json = {"turn_id": run.turn_id} if run is not None else {}
@@ -200,4 +204,4 @@ def _loaded(call: Call) -> LoadedThread:
     Raises:
         RpcError: The id is none, or the thread is not loaded.
     """
-    return call.server.threads.require(canonical_thread(call))
+    return call.server.threads.require(named_thread(call))

@@ -11,9 +11,10 @@ from threadkeep.appserver.engine._stream import Completed, ResponseReader, serve
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 
-    from openai import AsyncOpenAI, AsyncStream
+    from openai import AsyncStream
 
     from threadkeep.appserver._config import Provider
+    from threadkeep.appserver.engine._client import Endpoint
     from threadkeep.appserver.engine._protocol import Event
 
 __all__ = ["ModelCall", "Steered", "backoff", "network_wait"]
@@ -46,7 +47,7 @@ class ModelCall:
     """One call of a model.
 
     Args:
-        client: Of the provider.
+        endpoint: Where it goes.
         provider: How patient one is with it.
         headers: The call's own.
         wait_steered: Returns when the call is to be cut; None for one that is not.
@@ -54,14 +55,14 @@ class ModelCall:
 
     def __init__(
         self,
-        client: AsyncOpenAI,
+        endpoint: Endpoint,
         provider: Provider,
         headers: dict[str, str],
         wait_steered: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        self._client = client
+        self._client = endpoint.client
         self._provider = provider
-        self._headers = headers
+        self._headers = {**headers, **endpoint.headers}
         self._wait_steered = wait_steered
 
     async def events(self, body: bytes) -> AsyncGenerator[Event | Completed, None]:
@@ -101,8 +102,9 @@ class ModelCall:
     ) -> _Result:
         """What ``work`` gives, unless somebody says more first, or nothing comes for ``silence`` seconds."""
         task = asyncio.ensure_future(work)
+        both: set[asyncio.Future[Any]] = {task, steered}
         try:
-            done, _ = await asyncio.wait({task, steered}, timeout=silence, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(both, timeout=silence, return_when=asyncio.FIRST_COMPLETED)
         finally:
             if not task.done():
                 await _cancelled(task)
@@ -142,7 +144,9 @@ class ModelCall:
             raise not_connected("timed out", refused=type(error.__cause__).__name__ == "ConnectTimeout") from None
         except APIConnectionError as error:
             cause = error.__cause__
-            raise not_connected(str(cause or error), refused=type(cause).__name__ == "ConnectError") from None
+            raise not_connected(
+                str(cause) or type(cause).__name__, refused=type(cause).__name__ == "ConnectError"
+            ) from None
 
 
 async def _bytes_of(stream: AsyncStream[object]) -> AsyncIterator[bytes]:
@@ -150,8 +154,7 @@ async def _bytes_of(stream: AsyncStream[object]) -> AsyncIterator[bytes]:
     try:
         async for chunk in stream.response.aiter_bytes():
             yield chunk
-    except Exception as error:
-        # Whatever the transport below the package raises: the stream is over.
+    except Exception as error:  # noqa: BLE001 - whatever the transport below the package raises: it is over
         raise disconnected(f"Transport error: {str(error) or type(error).__name__}") from None
 
 

@@ -7,7 +7,7 @@ variable of the environment that Codex does not read: what is asked for, and how
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -18,18 +18,32 @@ from threadkeep.appserver.engine._protocol import EngineFailure
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from openai import AsyncOpenAI
+    from openai import AsyncOpenAI, Omit
 
     from threadkeep.appserver._config import Provider
 
-__all__ = ["Clients"]
+__all__ = ["Clients", "Endpoint"]
 
 MAX_CLIENTS: Final = 32
 """Clients that are kept for the next call; the oldest is let go of."""
 CONNECT_SECONDS: Final = 30.0
 """Longest time that making a connection takes."""
+_NO_KEY: Final = "none"
+"""What the package is given for a key where there is none: it wants one, and is told not to send it."""
 NAME: Final = "threadkeep"
 """What calls itself so in ``originator`` and ``user-agent``."""
+
+
+class Endpoint(NamedTuple):
+    """Where calls go.
+
+    Attributes:
+        client: It makes them.
+        headers: What each call has to say about headers beside its own: without a key, that none is sent.
+    """
+
+    client: AsyncOpenAI
+    headers: dict[str, str | Omit]
 
 
 class Clients:
@@ -45,10 +59,10 @@ class Clients:
     ) -> None:
         self._environ = os.environ if environ is None else environ
         self._stored_key = stored_key
-        self._clients: dict[bytes, AsyncOpenAI] = {}
+        self._endpoints: dict[bytes, Endpoint] = {}
 
-    def of(self, provider: Provider) -> AsyncOpenAI:
-        """The client of a provider.
+    def of(self, provider: Provider) -> Endpoint:
+        """Where a provider is called.
 
         Raises:
             EngineFailure: Its key is not there, or nobody knows where it is.
@@ -62,22 +76,22 @@ class Clients:
             raise EngineFailure(str(problem)) from None
         headers = provider.headers(self._environ)
         known_by = msgspec.json.encode((provider, key, headers))
-        client = self._clients.get(known_by)
-        if client is None:
-            if len(self._clients) >= MAX_CLIENTS:
-                del self._clients[next(iter(self._clients))]
-            client = self._clients[known_by] = _new_client(provider, provider.base_url, key, headers)
-        return client
+        endpoint = self._endpoints.get(known_by)
+        if endpoint is None:
+            if len(self._endpoints) >= MAX_CLIENTS:
+                del self._endpoints[next(iter(self._endpoints))]
+            endpoint = self._endpoints[known_by] = _new_endpoint(provider, provider.base_url, key, headers)
+        return endpoint
 
     async def close(self) -> None:
         """Close all connections."""
-        clients = list(self._clients.values())
-        self._clients.clear()
-        for client in clients:
-            await client.close()
+        endpoints = list(self._endpoints.values())
+        self._endpoints.clear()
+        for endpoint in endpoints:
+            await endpoint.client.close()
 
 
-def _new_client(provider: Provider, base_url: str, key: str | None, headers: Mapping[str, str]) -> AsyncOpenAI:
+def _new_endpoint(provider: Provider, base_url: str, key: str | None, headers: Mapping[str, str]) -> Endpoint:
     from openai import AsyncOpenAI, Omit, Timeout
 
     mine: dict[str, str | Omit] = {
@@ -86,15 +100,15 @@ def _new_client(provider: Provider, base_url: str, key: str | None, headers: Map
         "User-Agent": f"{NAME}/{__version__}",
         "originator": NAME,
     }
-    if key is None:
-        mine["Authorization"] = Omit()
     said = {name.lower() for name in headers}
     merged = {**{name: value for name, value in mine.items() if name.lower() not in said}, **headers}
-    return AsyncOpenAI(
-        api_key=key or NAME,
+    client = AsyncOpenAI(
+        api_key=key or _NO_KEY,
         base_url=base_url,
         default_headers=merged,  # type: ignore[arg-type] # it takes what takes a header away, too
         default_query=dict(provider.query_params),
         max_retries=0,
         timeout=Timeout(max(provider.stream_idle_timeout_ms, 1) / 1000, connect=CONNECT_SECONDS),
     )
+    unsent: dict[str, str | Omit] = {} if key is not None or "authorization" in said else {"Authorization": Omit()}
+    return Endpoint(client, unsent)

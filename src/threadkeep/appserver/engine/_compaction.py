@@ -35,7 +35,7 @@ _BEFORE: Final = (
     "The conversation up to here was long and has been summed up. Go on from this summary:\n"
 )
 _AFTER: Final = "\n</external_threadkeep_summary>"
-"""Tags that Codex, too, knows for what no person said: it neither counts the message as a turn nor keeps it for ever."""
+"""Tags that Codex, too, takes for what no person said: it neither counts the message as a turn nor keeps it."""
 
 _ENVIRONMENT: Final = ("<environment_context>", "# agents.md instructions")
 """How user messages begin that say where the model works, in lower case."""

@@ -1,22 +1,22 @@
 """What an engine is: it is given a turn, and yields what happens in it.
 
 The server records what an event says, durably, before it tells any client of it, and before the engine goes on: an
-engine is an asynchronous generator, and the next event is asked for when the one before is kept. To interrupt a turn the
-server cancels it: the generator is closed wherever it stands, and must let go of its connection then.
+engine is an asynchronous generator, and the next event is asked for when the one before is kept. To interrupt a turn
+the server cancels it: the generator is closed wherever it stands, and must let go of its connection then.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import msgspec
 
+from threadkeep.appserver._config_providers import Provider
 from threadkeep.records import TokenUsage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
-
-    from threadkeep.appserver._config import Provider
+    from collections.abc import AsyncIterator
 
 __all__ = [
     "Compacted",

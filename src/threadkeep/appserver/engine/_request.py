@@ -23,7 +23,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 def is_openai(provider: Provider) -> bool:
-    """Whether a provider is OpenAI, which is known by its name: it compacts by itself, and gets what is noted for it."""
+    """Whether a provider is OpenAI, known by its name: it seals summaries itself, and gets what is noted for it."""
     return provider.name == "OpenAI"
 
 
@@ -81,7 +81,7 @@ def call_headers(thread_id: str) -> dict[str, str]:
 
 
 def estimated_tokens(items: Sequence[msgspec.Raw]) -> int:
-    """Tokens of items that no provider has counted yet: four bytes each, of what is sent (0.169.0 observed, roughly)."""
+    """Tokens of items that no provider has counted yet: four bytes each, of what is sent (as 0.169.0, roughly)."""
     return sum(-(-len(_encode(item)) // 4) for item in sent_items(items, openai=False))
 
 

@@ -1,8 +1,8 @@
 """The built-in engine: it runs turns on a Responses API, with the client's own tools and no others.
 
-A turn is model calls, one after the other, until the model asks for nothing more and nobody has said anything more. What
-fails is tried again as Codex 0.169 does (observed): a call that the provider could not take, without a word; a stream
-that broke, with one. What a broken stream had finished stays.
+A turn is model calls, one after the other, until the model asks for nothing more and nobody has said anything more.
+What fails is tried again as Codex 0.169 does (observed): a call that the provider could not take, without a word; a
+stream that broke, with one. What a broken stream had finished stays.
 """
 
 from __future__ import annotations

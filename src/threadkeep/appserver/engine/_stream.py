@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from threadkeep.appserver.engine._errors import CallFailed, disconnected, failed_response, incomplete_response
+from threadkeep.appserver.engine._ids import new_id
 from threadkeep.appserver.engine._protocol import (
     Event,
     ItemDone,
@@ -19,7 +20,6 @@ from threadkeep.appserver.engine._protocol import (
     TextDelta,
     ThoughtDelta,
 )
-from threadkeep.appserver.engine._ids import new_id
 from threadkeep.records import EMPTY_RAW, TokenUsage, present
 
 if TYPE_CHECKING:

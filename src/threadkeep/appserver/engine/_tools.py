@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from threadkeep.appserver.engine._protocol import ToolCall
 from threadkeep.appserver.engine._ids import new_id
+from threadkeep.appserver.engine._protocol import ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,9 +1,10 @@
-"""One turn on a Responses API: model calls, the tools that the model calls, compaction where the context passes a limit."""
+"""One turn on a Responses API: model calls, the tools that are called, compaction where the context is too large."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -38,8 +39,7 @@ from threadkeep.appserver.engine._tools import Tools, is_call, output_of
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from openai import AsyncOpenAI
-
+    from threadkeep.appserver.engine._client import Endpoint
     from threadkeep.appserver.engine._protocol import Event, RunningTurn
 
 __all__ = ["Turn"]
@@ -64,14 +64,14 @@ class Turn:
 
     Args:
         turn: The turn, as the server runs it.
-        client: Of its provider.
+        endpoint: Where its provider is called.
     """
 
-    def __init__(self, turn: RunningTurn, client: AsyncOpenAI) -> None:
+    def __init__(self, turn: RunningTurn, endpoint: Endpoint) -> None:
         self._turn = turn
         self._settings = turn.settings
         self._provider = turn.settings.provider
-        self._client = client
+        self._endpoint = endpoint
         self._tools = Tools(turn.settings.tools)
         self._history = list(turn.history)
         self._tokens = turn.tokens_used
@@ -87,7 +87,7 @@ class Turn:
                 yield event
         for _ in range(MAX_CALLS):
             reply = _Reply()
-            async with aclosing(self._tried_again(lambda reply=reply: self._ask(reply))) as events:
+            async with aclosing(self._tried_again(partial(self._ask, reply))) as events:
                 async for event in events:
                     yield event
             more = self._turn.steered()
@@ -151,9 +151,10 @@ class Turn:
                 async with aclosing(attempt()) as events:
                     async for event in events:
                         yield event
-                return
             except CallFailed as failed:
                 failure = failed
+            else:
+                return
             if failure.offline and waited < MAX_WAITS:
                 waited += 1
                 told, delay = "waiting for network", network_wait(waited)
@@ -168,7 +169,7 @@ class Turn:
 
     def _call(self, *, cut: bool) -> ModelCall:
         steered = self._turn.wait_steered if cut else None
-        return ModelCall(self._client, self._provider, call_headers(self._turn.thread_id), steered)
+        return ModelCall(self._endpoint, self._provider, call_headers(self._turn.thread_id), steered)
 
     async def _ask(self, reply: _Reply) -> AsyncGenerator[Event, None]:
         """One attempt of a call, and the tools that it calls."""
@@ -224,16 +225,17 @@ class Turn:
         rest = older
         while True:
             body = self._sealing_body(rest) if sealed else self._summing_body(rest)
-            attempt = self._tried_again(lambda body=body: self._listen(body, reply))
+            attempt = self._tried_again(partial(self._listen, body, reply))
             try:
                 async with aclosing(attempt) as events:
                     async for event in events:
                         yield event
-                return
             except EngineFailure as failure:
                 if sealed or failure.info != CONTEXT_EXCEEDED or len(rest) <= 1:
                     raise
-            rest = without_oldest(rest)
+                rest = without_oldest(rest)
+            else:
+                return
 
     async def _listen(self, body: bytes, reply: _Reply) -> AsyncGenerator[Event, None]:
         """One attempt of a call whose items nobody is shown."""

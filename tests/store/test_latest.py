@@ -1,0 +1,68 @@
+"""What a thread was set to and has used is read from near its end, and is what a resume has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from tests.codex.recorder import copy_home
+
+import threadkeep.replay._replay as replay
+from threadkeep.store import ThreadFilter, ThreadStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FIXTURES: Final = Path(__file__).parents[1] / "fixtures" / "rollouts"
+HOMES: Final = sorted(str(path.parent.relative_to(FIXTURES)) for path in FIXTURES.glob("*/*/expected.json"))
+
+
+@pytest.fixture
+def near(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """How near to the end is looked: what lies further back is known from the totals."""
+    monkeypatch.setattr(replay, "LOOKED_FOR", request.param)
+    yield request.param
+
+
+@pytest.mark.parametrize("near", [0, 600, 4 * 1024 * 1024], indirect=True)
+@pytest.mark.parametrize("home", HOMES)
+def test_the_newest_settings_and_usage_are_those_of_the_context(home: str, near: int, tmp_path: Path) -> None:
+    copy_home(FIXTURES / home, tmp_path / "home")
+    with ThreadStore.open(tmp_path / "home") as store:
+        for thread in store.list(chosen=ThreadFilter(archived=None)).data:
+            if thread.problem is not None:
+                continue
+            resumed = store.resume(thread.id)
+            with store.snapshot(thread.id) as snapshot:
+                assert snapshot.latest() == (resumed.settings, resumed.usage)
+
+
+def test_what_is_looked_at_does_not_follow_the_distance_to_the_checkpoint(tmp_path: Path) -> None:
+    read = []
+    for turns in (20, 400):
+        with ThreadStore.open(tmp_path / str(turns), durability="os") as store, store.create(cwd="/w") as writer:
+            for number in range(turns):
+                with writer.turn(f"question {number}", model="m") as turn:
+                    turn.say("answer " * 300)
+                    turn.count(
+                        total={
+                            "input_tokens": number,
+                            "cached_input_tokens": 0,
+                            "output_tokens": 0,
+                            "reasoning_output_tokens": 0,
+                            "total_tokens": number,
+                        },
+                        last={
+                            "input_tokens": 1,
+                            "cached_input_tokens": 0,
+                            "output_tokens": 0,
+                            "reasoning_output_tokens": 0,
+                            "total_tokens": 1,
+                        },
+                    )
+            with store.snapshot(writer.thread_id) as snapshot:
+                before = snapshot.cost.bytes_read
+                snapshot.latest()
+                read.append(snapshot.cost.bytes_read - before)
+    assert read[0] == read[1]
