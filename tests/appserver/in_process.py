@@ -14,7 +14,7 @@ from threadkeep.bench._appserver_socket import Closed, SocketClient
 from threadkeep.records import TokenUsage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from threadkeep.appserver._server import Server
     from threadkeep.appserver.engine import Event, RunningTurn
@@ -78,7 +78,7 @@ class Talker:
         self._on_message = on_message
         self._lock = threading.RLock()
         self._awaited: Callable[[Json], bool] | None = None
-        self._found: Json | None = None
+        self._found: list[Json] = []
         self._matching = threading.Event()
         self._numbers = itertools.count(1)
         self._left = False
@@ -100,13 +100,13 @@ class Talker:
     def _leave(self) -> None:
         raise NotImplementedError
 
-    def initialize(self) -> None:
+    def initialize(self, opt_out: Sequence[str] = ()) -> None:
         self._reader.start()
         self.request(
             "initialize",
             {
                 "clientInfo": {"name": self.name, "title": None, "version": "1"},
-                "capabilities": {"experimentalApi": True},
+                "capabilities": {"experimentalApi": True, "optOutNotificationMethods": list(opt_out)},
             },
         )
         self._transmit(b'{"method":"initialized"}')
@@ -148,12 +148,11 @@ class Talker:
             for message in self.messages:
                 if matches(message):
                     return message
-            self._found = None
+            self._found.clear()
             self._matching.clear()
             self._awaited = matches
         assert self._matching.wait(timeout), f"{self.name}: nothing in {timeout} s; last: {self.messages[-3:]}"
-        assert self._found is not None
-        return self._found
+        return self._found[0]
 
     def heard(self, thread_id: str) -> list[Json]:
         """The notifications about a thread, in order."""
@@ -168,7 +167,8 @@ class Talker:
             with self._lock:
                 self.messages.append(message)
                 if self._awaited is not None and self._awaited(message):
-                    self._found, self._awaited = message, None
+                    self._found.append(message)
+                    self._awaited = None
                     self._matching.set()
 
 
@@ -176,13 +176,18 @@ class Client(Talker):
     """A client of a server in this process, without a transport."""
 
     def __init__(
-        self, server: Server, name: str = "test", *, on_message: Callable[[Client, Json], None] | None = None
+        self,
+        server: Server,
+        name: str = "test",
+        *,
+        on_message: Callable[[Client, Json], None] | None = None,
+        opt_out: Sequence[str] = (),
     ) -> None:
         super().__init__(name, on_message)
         self._server = server
         self._outbox = Outbox()
         self.connection = server.connect(self._outbox)
-        self.initialize()
+        self.initialize(opt_out)
 
     def _transmit(self, message: bytes) -> None:
         self.connection.receive(message)
@@ -208,10 +213,10 @@ class Client(Talker):
 class Remote(Talker):
     """A client over WebSocket."""
 
-    def __init__(self, port: int, name: str = "test") -> None:
+    def __init__(self, port: int, name: str = "test", *, opt_out: Sequence[str] = ()) -> None:
         super().__init__(name)
         self._socket = SocketClient(port, timeout=TIMEOUT)
-        self.initialize()
+        self.initialize(opt_out)
 
     def _transmit(self, message: bytes) -> None:
         self._socket.send(message)

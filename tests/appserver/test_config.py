@@ -454,6 +454,17 @@ def test_a_turn_changes_the_settings_from_there_on(home: Path) -> None:
     assert after.changed({}, config) == after
 
 
+def test_a_mode_of_collaboration_says_model_and_effort_and_is_kept(home: Path) -> None:
+    config = load(home, TOP + CONFIG)
+    told = {"model": "gpt-6.1-sol", "reasoning_effort": "medium", "developer_instructions": "Plan first."}
+    mode = {"mode": "plan", "settings": told}
+    found = settings(config, STATED).changed({"collaborationMode": mode, "model": "other", "effort": "low"}, config)
+    assert found.collaboration_mode() == mode
+    assert (found.model, found.effort) == ("gpt-6.1-sol", "medium")
+    assert settings(config, found.applied()).collaboration_mode() == mode
+    assert settings(config, found.applied(), fork=True).collaboration == "default"
+
+
 def test_settings_are_recorded_as_codex_records_them(home: Path) -> None:
     config = load(home, TOP + CONFIG)
     found = settings(config, {**STATED, "active_permission_profile": {"id": ":workspace"}})

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import signal
 import socket
 import stat
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +66,19 @@ def test_when_the_server_ends_its_clients_get_what_waits_and_are_told() -> None:
             assert client.recv(timeout=WAIT) == '"the last word"'
             assert closed_with(client) == (1001, "the server ends")
     assert server.left.qsize() == 5
+
+
+def test_when_the_server_ends_a_message_on_its_way_arrives_whole() -> None:
+    got: queue.Queue[int] = queue.Queue()
+    with contextlib.ExitStack() as leaving:
+        with serving(Echo()) as port:
+            client = leaving.enter_context(joined(port))
+            client.send("big 20000000")
+            pieces = client.recv_streaming()
+            begun = len(next(pieces))
+            threading.Thread(target=lambda: got.put(begun + sum(map(len, pieces)))).start()
+        assert got.get(timeout=WAIT) == 20_000_000
+        assert client.recv(timeout=WAIT) == '"the last word"'
 
 
 def test_a_client_that_leaves_is_gone_for_the_server() -> None:
@@ -165,6 +180,19 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
         with Process(tmp_path, "app-server", "--listen", f"ws://127.0.0.1:{port}") as served:
             assert served.end() == 6
             assert "Address already in use" in " ".join(served.errors)
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "sys.modules['websockets'] = None\n"
+        "sys.argv = ['threadkeep', 'app-server', '--listen', 'ws://127.0.0.1:0']\n"
+        "from threadkeep.cli import main\n"
+        "main()\n"
+    )
+    with Process(tmp_path, "-c", code, command=()) as served:
+        assert served.end() == 2
+        assert "pip install 'threadkeep[server]'" in served.errors[0]
 
 
 @pytest.mark.parametrize(

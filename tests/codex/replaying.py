@@ -42,6 +42,8 @@ QUIET: Final = 0.15
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _COUNTED: Final = re.compile(r"\b(msg|rs|call|fc|ctc|resp)_[0-9a-f]{24}\b")
+_LEGACY_ITEM: Final = re.compile(r"\bitem-\d+\b")
+"""The id that a server makes up for an item of a legacy thread."""
 _ROLLOUT: Final = re.compile(
     r"(sessions/)\d{4}/\d\d/\d\d/rollout-[0-9T-]{19}-|(archived_sessions/)rollout-[0-9T-]{19}-"
 )
@@ -49,7 +51,7 @@ _PORT: Final = re.compile(r"http://127\.0\.0\.1:\d+/")
 _TIMES: Final = frozenset(
     "createdAt updatedAt recencyAt sectionEnteredAt startedAt completedAt startedAtMs completedAtMs durationMs".split()
 )
-_CURSORS: Final = frozenset("nextCursor backwardsCursor turnsBackwardsCursor itemsBackwardsCursor".split())
+_CURSORS: Final = frozenset("nextCursor backwardsCursor turnsBackwardsCursor itemsBackwardsCursor turnCursor".split())
 _MACHINE: Final = frozenset("userAgent serverName installationId processId cliVersion".split())
 """Members that tell of the machine or of the server's release."""
 _PROSE: Final = frozenset("warning deprecationNotice configWarning".split())
@@ -499,9 +501,7 @@ class Names:
         """``value`` with everything replaced that depends on the run; ``key`` is the member that it stands in."""
         if isinstance(value, dict):
             found = {self._text(name, "thread"): self.clean(member, name, key) for name, member in value.items()}
-            # The words of these are the server's own.
-            own = found.get("codexErrorInfo") == "internalServerError"
-            return {**found, "message": "<prose>"} if own else found
+            return _without_prose(found)
         if isinstance(value, list):
             return [self.clean(member, key, parent) for member in value]
         if key in _TIMES and isinstance(value, int):
@@ -523,6 +523,7 @@ class Names:
         if text.startswith("invalid cursor: ") and text[16:] in self._cursors:
             return "invalid cursor: <cursor>"
         text = text.replace(self._root, "<root>")
+        text = _LEGACY_ITEM.sub("<legacy item>", text)
         text = _PORT.sub("http://127.0.0.1:<port>/", text)
         text = _ROLLOUT.sub(lambda match: f"{match[1] or match[2]}<when>-", text)
         text = _UUID.sub(lambda match: self._name(match[0], kind), text)
@@ -533,6 +534,15 @@ class Names:
             self._counts[kind] = self._counts.get(kind, 0) + 1
             self._names[text] = f"{kind}-{self._counts[kind]}"
         return self._names[text]
+
+
+def _without_prose(found: JsonObject) -> JsonObject:
+    """``found`` without the sentences of a model's failure, which every server words by itself."""
+    if found.get("codexErrorInfo") == "internalServerError":
+        return {**found, "message": "<prose>"}
+    if isinstance(found.get("additionalDetails"), str):
+        return {**found, "additionalDetails": "<prose>"}
+    return found
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,22 @@ class Allowed:
     """A pattern for the place of the difference (:attr:`tests.codex.replaying.Difference.where`)."""
 
 
-ALLOWED: Final[tuple[Allowed, ...]] = ()
+_PAGES: Final = r"(error|result) thread/(items/list|items/read|searchOccurrences|timeline/list)\b"
+"""Answers that a legacy thread has none of in Codex."""
+
+ALLOWED: Final = (
+    Allowed("legacy-items", r".*-legacy", _PAGES),
+    Allowed("legacy-revert", r"reverts-legacy", r""),
+    Allowed("legacy-revert", r".*-legacy", r"(error|result) thread/revert\b"),
+    Allowed("refusals", r".*", r"(error|result) memory/reset\b"),
+    Allowed(
+        "empty-answers",
+        r".*",
+        r"(error|result) (account/rateLimits/read|threadSection/list|hooks/list|thread/goal/get)\b",
+    ),
+    Allowed("empty-answers", r".*", r"(error|result) thread/(queue|attachment|backgroundTerminals)/list\b"),
+    Allowed("refusals", r".*", r"(error|result) experimentalFeature/enablement/set\b"),
+)
 """Every difference that is meant; everything else is a defect."""
 
 PLAYS: Final = [(sequence, mode) for sequence in SEQUENCES for mode in sequence.modes]

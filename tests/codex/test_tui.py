@@ -18,11 +18,14 @@ import pytest
 from tests.codex.client import clean_environment, write_config
 from tests.codex.tmux import Screen
 
+from threadkeep.store import ThreadStore
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.codex.mock_responses import MockResponses
+    from tests.codex.scenarios import Lab
 
 pytestmark = [
     pytest.mark.codex,
@@ -39,6 +42,9 @@ PROMPT: Final = "\u203a"
 
 READY: Final = rf"^{PROMPT} Ask Codex to do anything"
 """An empty composer: the interface waits for a message."""
+
+_WITHOUT_PROMPT: Final = rf"(?:[^{PROMPT}\n]*\n)*"
+"""Whole lines, and the rest of one, in which nobody asks anything."""
 
 STARTING_SECONDS: Final = 30.0
 """How long a server may take to listen."""
@@ -70,23 +76,31 @@ def say(screen: Screen, text: str) -> None:
 def chat(screen: Screen, text: str) -> None:
     """Send a message and wait for its answer, and for the turn's end."""
     say(screen, text)
-    screen.wait(rf"^• mock answer to: {re.escape(text)}")
-    settled(screen)
+    answered(screen, text)
 
 
-def settled(screen: Screen) -> None:
-    """Wait until no turn runs."""
-    screen.wait(r"esc to interrupt", gone=True)
-    screen.wait(READY)
+def answered(screen: Screen, text: str) -> str:
+    """Wait until a message has its answer, the turn is over, and the next message can be typed; the screen.
+
+    To a request without tools the mock answers with a summary.
+    """
+    answer = rf"mock (?:answer to: {re.escape(text)}|summary \d+)"
+    return settled(screen, rf"^{PROMPT} {re.escape(text)}\n{_WITHOUT_PROMPT}^• {answer}$")
+
+
+def settled(screen: Screen, shown: str) -> str:
+    """Wait until the turn that shows something is over, and the next message can be typed; the screen."""
+    return screen.wait(rf"{shown}{_WITHOUT_PROMPT} +Worked for .*\n(?:.*\n)*?{READY[1:]}")
 
 
 def leave(screen: Screen) -> str:
     """Quit, and return the id of the thread that was left."""
     say(screen, "/quit")
-    text = screen.wait(r"Pane is dead \(status 0")
-    found = re.search(r"resume\s+([0-9a-f-]{36})", text)
+    text = screen.wait_end()
+    # A line of the screen may end within the id.
+    found = re.search(r"resume\s+((?:[0-9a-f-]\s*){36})", text)
     assert found is not None, text
-    return found[1]
+    return "".join(found[1].split())
 
 
 @contextlib.contextmanager
@@ -179,13 +193,10 @@ def test_a_person_chats_renames_compacts_rewinds_forks_and_resumes(place: Place)
         say(screen, "/rename My thread")
         screen.wait(r" · My thread$")
         say(screen, "/compact")
-        screen.wait(r"^• Context compacted")
-        settled(screen)
+        settled(screen, r"^• Context compacted")
         chat(screen, "third message")
-        screen.press("Escape")
-        screen.wait(r"esc again to edit previous message")
-        screen.press("Escape")
-        screen.wait(r"rewind")
+        screen.press_until("Escape", r"esc again to edit previous message")
+        screen.press_until("Escape", r"rewind")
         screen.press("Enter")
         screen.wait(r"^• Conversation reverted to this point")
         text = screen.wait(rf"^{PROMPT} third message")
@@ -193,8 +204,7 @@ def test_a_person_chats_renames_compacts_rewinds_forks_and_resumes(place: Place)
         screen.type(", edited")
         screen.wait(rf"^{PROMPT} third message, edited")
         screen.press("Enter")
-        screen.wait(r"^• mock answer to: third message, edited")
-        settled(screen)
+        answered(screen, "third message, edited")
         say(screen, "/fork")
         text = screen.wait(r"^• Fork created")
         assert "Thread forked from My thread" in text, text
@@ -204,26 +214,89 @@ def test_a_person_chats_renames_compacts_rewinds_forks_and_resumes(place: Place)
     with place.terminal("resume") as screen:
         # Parent and child are there under the same name; the child was used last and stands first. (The real server
         # shows a thread that was rewound twice.)
-        screen.wait(rf"^ +{PROMPT} .*ago +(?:● )?My thread\n +.*ago +(?:● )?My thread$")
+        screen.wait(rf"^ +{PROMPT} .*(?:ago|now) +(?:● )?My thread\n +.*(?:ago|now) +(?:● )?My thread$")
         screen.press("Down")
-        screen.wait(rf"ago +.*My thread\n +{PROMPT} .*ago +(?:● )?My thread$")
+        screen.wait(rf"(?:ago|now) +.*My thread\n +{PROMPT} .*(?:ago|now) +(?:● )?My thread$")
         screen.press("Enter")
-        text = screen.wait(r"^• mock answer to: third message, edited")
-        settled(screen)
+        text = answered(screen, "third message, edited")
         assert "in the child" not in text
         parent = leave(screen)
     assert parent != child
 
     with place.terminal("resume", child) as screen:
-        text = screen.wait(r"^• mock answer to: in the child")
-        settled(screen)
+        text = answered(screen, "in the child")
         for shown in ("first message", "second message", "• Context compacted", "third message, edited"):
             assert re.search(rf"^(?:{PROMPT} )?{shown}", text, re.MULTILINE) is not None, (shown, text)
         chat(screen, "in the child again")
 
     with place.terminal("fork", parent) as screen:
-        text = screen.wait(r"^• mock answer to: third message, edited")
-        settled(screen)
+        text = answered(screen, "third message, edited")
         assert "Thread forked from My thread" in text, text
         chat(screen, "in another child")
         assert leave(screen) not in (parent, child)
+
+
+@pytest.mark.parametrize("mode", ["paginated", "legacy"])
+def test_a_thread_of_codex_goes_on_and_codex_goes_on_with_it(
+    new_lab: Callable[[], Lab], client_home: Path, tmp_path: Path, screens: Path, mode: str
+) -> None:
+    lab = new_lab()
+    write_config(lab.home, lab.mock.base_url, model=MODEL)
+    with lab.server() as server:
+        thread = lab.start(server, mode)
+        lab.turn(server, thread, "hello from codex")
+        lab.turn(server, thread, f"{lab.call('echo hi')} with a command")
+        lab.compact(server, thread)
+        lab.turn(server, thread, "after the compaction")
+    with serving("threadkeep", lab.binary, lab.home, lab.project, tmp_path) as url:
+        place = Place(url, lab.binary, client_home, lab.project, screens)
+        with place.terminal("resume") as screen:
+            screen.wait(rf"^ +{PROMPT} .*(?:ago|now) +(?:● )?hello from codex$")
+            screen.press("Enter")
+            text = answered(screen, "after the compaction")
+            for shown in ("mock answer to: hello from codex", "Ran echo hi", "Context compacted"):
+                assert f"• {shown}" in text, (shown, text)
+            chat(screen, "a question that is taken back")
+            screen.press_until("Escape", r"esc again to edit previous message")
+            screen.press_until("Escape", r"rewind")
+            screen.press("Enter")
+            screen.wait(r"^• Conversation reverted to this point")
+            screen.press("C-u")
+            chat(screen, "asked of threadkeep")
+            assert leave(screen) == thread
+    with serving("codex", lab.binary, lab.home, lab.project, tmp_path) as url:
+        place = Place(url, lab.binary, client_home, lab.project, screens)
+        with place.terminal("resume", thread) as screen:
+            text = answered(screen, "asked of threadkeep")
+            assert "mock answer to: hello from codex" in text, text
+            assert "taken back" not in text, text
+            chat(screen, "asked of codex")
+
+
+@pytest.mark.parametrize("mode", ["paginated", "legacy"])
+def test_a_thread_that_threadkeep_made_goes_on(
+    codex_bin: Path, mock: MockResponses, client_home: Path, tmp_path: Path, screens: Path, mode: str
+) -> None:
+    home, project = tmp_path / "served" / ".codex", tmp_path / "project"
+    project.mkdir()
+    write_config(home, mock.base_url, model=MODEL)
+    with (
+        ThreadStore.open(str(home)) as store,
+        store.create(cwd=str(project), mode=mode, model_provider="mock") as writer,
+    ):
+        for number in range(40):
+            with writer.turn(f"question {number}", model=MODEL) as turn:
+                turn.say(f"answer {number}")
+        thread = writer.thread_id
+    with serving("threadkeep", codex_bin, home, project, tmp_path) as url:
+        place = Place(url, codex_bin, client_home, project, screens)
+        with place.terminal("resume", thread) as screen:
+            settled(screen, r"^• answer 39")
+            chat(screen, "one more")
+            say(screen, "/rename Mine")
+            screen.wait(r" · Mine$")
+            assert leave(screen) == thread
+        with place.terminal("resume") as screen:
+            screen.wait(rf"^ +{PROMPT} .*(?:ago|now) +(?:● )?Mine$")
+            screen.press("Enter")
+            answered(screen, "one more")

@@ -25,6 +25,12 @@ TIMEOUT: Final = 30.0
 _LOOK_AGAIN: Final = 0.05
 """Seconds between two looks at the screen."""
 
+_SWALLOWED: Final = 3.0
+"""Seconds after which a key counts as swallowed."""
+
+_PRESSES: Final = 4
+"""How often a key is pressed at most."""
+
 
 class ScreenTimeout(AssertionError):
     """The screen did not show in time what was waited for; its text is the last screen."""
@@ -90,6 +96,16 @@ class Screen:
                 raise ScreenTimeout(f"{pattern!r} did not {'go' if gone else 'come'} in {timeout} s:\n{text}")
             time.sleep(_LOOK_AGAIN)
 
+    def wait_end(self, timeout: float = TIMEOUT) -> str:
+        """Wait until the program has ended; the last screen."""
+        deadline = time.monotonic() + timeout
+        while self._tmux("display-message", "-p", "#{pane_dead}", check=False).strip() != "1":
+            if time.monotonic() > deadline:
+                raise ScreenTimeout(f"it did not end in {timeout} s:\n{self.text}")
+            time.sleep(_LOOK_AGAIN)
+        self.keep("ended")
+        return self.text
+
     def type(self, text: str) -> None:
         """Type ``text`` as it is."""
         self._tmux("send-keys", "-l", text)
@@ -97,6 +113,17 @@ class Screen:
     def press(self, *keys: str) -> None:
         """Press keys by their names: ``Enter``, ``Escape``, ``Down``, ``C-c``."""
         self._tmux("send-keys", *keys)
+
+    def press_until(self, key: str, pattern: str) -> str:
+        """Press a key until the screen shows ``pattern``: one that comes while something else closes is swallowed."""
+        for _ in range(_PRESSES - 1):
+            self.press(key)
+            try:
+                return self.wait(pattern, timeout=_SWALLOWED)
+            except ScreenTimeout:
+                continue
+        self.press(key)
+        return self.wait(pattern)
 
     def keep(self, name: str, text: str | None = None) -> None:
         """Append a screen to the log, under a name."""

@@ -63,6 +63,7 @@ class SessionSettings(msgspec.Struct, frozen=True, kw_only=True):
         service_tier: The provider's tier; None where nothing says.
         personality: How the model sounds; None where nothing says.
         collaboration: Mode of collaboration: ``default`` or ``plan``.
+        collaboration_instructions: What a client says of that mode; None for nothing.
         disabled_plugin_ids: Plugins that are switched off.
         base_instructions: What the model is told first; None where nothing says.
         developer_instructions: What goes with the context; None for none.
@@ -83,6 +84,7 @@ class SessionSettings(msgspec.Struct, frozen=True, kw_only=True):
     service_tier: str | None = None
     personality: str | None = None
     collaboration: str = "default"
+    collaboration_instructions: str | None = None
     disabled_plugin_ids: tuple[str, ...] = ()
     base_instructions: str | None = None
     developer_instructions: str | None = None
@@ -111,7 +113,8 @@ class SessionSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     def collaboration_mode(self) -> Json:
         """The mode of collaboration, in the shape that the protocol and rollouts share."""
-        settings = {"model": self.model, "reasoning_effort": self.effort, "developer_instructions": None}
+        said = self.collaboration_instructions
+        settings = {"model": self.model, "reasoning_effort": self.effort, "developer_instructions": said}
         return {"mode": self.collaboration, "settings": settings}
 
     def notification(self) -> Json:
@@ -217,6 +220,9 @@ class SessionSettings(msgspec.Struct, frozen=True, kw_only=True):
             approvals_reviewer=given.get("approvalsReviewer", self.approvals_reviewer),
             personality=given.get("personality", self.personality),
             collaboration=mode.get("mode", self.collaboration) if isinstance(mode, dict) else self.collaboration,
+            collaboration_instructions=chosen.get("developer_instructions")
+            if isinstance(mode, dict)
+            else self.collaboration_instructions,
             disabled_plugin_ids=tuple(given.get("disabledPluginIds", self.disabled_plugin_ids)),
             service_tier=tier,
             unsupported_tier=refused,
@@ -272,7 +278,7 @@ def _resolved(
     if "serviceTier" in params:
         # Null is a tier too: the standard one, whatever the configuration says (0.169.0 observed).
         tier, refused = _tier(params["serviceTier"] or "default", model, config)
-    mode = said.get("collaboration_mode")
+    mode, told = _mode(said) if not fork else ("default", None)
     settings = SessionSettings(
         model=model,
         model_provider=provider,
@@ -291,12 +297,23 @@ def _resolved(
         service_tier=tier,
         unsupported_tier=refused,
         personality=given.get("personality") or said.get("personality") or config.personality,
-        collaboration=str(mode.get("mode") or "default") if isinstance(mode, dict) and not fork else "default",
+        collaboration=mode,
+        collaboration_instructions=told,
         disabled_plugin_ids=tuple(name for name in said.get("disabled_plugin_ids") or () if isinstance(name, str)),
         base_instructions=given.get("baseInstructions") or config.base_instructions,
         developer_instructions=given.get("developerInstructions") or config.developer_instructions,
     )
     return _first_rights(settings, config, given, said)
+
+
+def _mode(said: Mapping[str, Any]) -> tuple[str, str | None]:
+    """The recorded mode of collaboration, and what a client said of it."""
+    mode = said.get("collaboration_mode")
+    if not isinstance(mode, dict) or not isinstance(mode.get("mode"), str):
+        return "default", None
+    settings = mode.get("settings")
+    told = settings.get("developer_instructions") if isinstance(settings, dict) else None
+    return mode["mode"], told if isinstance(told, str) else None
 
 
 def _provider(config: Config, given: Mapping[str, Any], said: Mapping[str, Any], *, resumed: bool) -> str:

@@ -48,7 +48,7 @@ class Connection:
         self._outbox = outbox
         self._opted_out: frozenset[str] = frozenset()
         self._ready = False
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._in_flight = 0
         self._asked: dict[int | str, Callable[[Incoming | None], None]] = {}
         self._last_asked = 0
@@ -138,6 +138,7 @@ class Connection:
     def _done(self) -> None:
         with self._lock:
             self._in_flight -= 1
+            self._lock.notify_all()
 
     def notify(self, method: str, params: Any) -> None:
         """Tell the client something, unless it does not want to hear it."""
@@ -183,6 +184,11 @@ class Connection:
     def _let_go(self, reason: str) -> None:
         if self.on_close is not None:
             self.on_close(reason)
+
+    def settled(self, seconds: float) -> bool:
+        """Wait until every request is answered, for so many seconds at most; whether it is."""
+        with self._lock:
+            return self._lock.wait_for(lambda: self._in_flight == 0, seconds)
 
     def finish(self, seconds: float) -> None:
         """Wait until the client has taken everything, for so many seconds at most."""

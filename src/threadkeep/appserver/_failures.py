@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 __all__ = ["no_such_thread", "rpc_error"]
 
 _NOT_LOADED: Final = frozenset(
-    {"thread/read", "thread/turns/list", "thread/items/list", "thread/items/read", "thread/readState/update"}
+    {"thread/read", "thread/turns/list", "thread/readState/update"}
 )
 _NOT_FOUND: Final = frozenset(
-    {"turn/start", "turn/steer", "turn/interrupt", "thread/compact/start", "thread/inject_items", "thread/goal/get"}
+    {"turn/start", "turn/steer", "turn/interrupt", "thread/compact/start", "thread/inject_items", "thread/revert"}
 )
+
+_UNSUPPORTED: Final = frozenset({"thread/items/list", "thread/items/read", "thread/searchOccurrences"})
 
 
 def no_such_thread(method: str, thread_id: str) -> RpcError:
@@ -27,6 +29,8 @@ def no_such_thread(method: str, thread_id: str) -> RpcError:
         return _rpc.invalid(f"thread not loaded: {thread_id}")
     if method in _NOT_FOUND:
         return _rpc.invalid(f"thread not found: {thread_id}")
+    if method in _UNSUPPORTED:
+        return _rpc.unsupported(f"{method} is not supported yet")
     archived = "archived " if method == "thread/unarchive" else ""
     return _rpc.invalid(f"no {archived}rollout found for thread id {thread_id}")
 
@@ -43,8 +47,9 @@ def rpc_error(error: Exception, call: Call) -> RpcError | None:
     if isinstance(error, errors.InvalidCursor):
         return _rpc.invalid(f"invalid cursor: {call.params.get('cursor')}")
     if isinstance(error, errors.ThreadBusy):
-        owner = f" ({error})" if str(error) else ""
-        return _rpc.RpcError(_rpc.INVALID_REQUEST, f"thread {thread_id} already has an active writer{owner}")
+        return _rpc.RpcError(
+            _rpc.INVALID_REQUEST, f"thread {thread_id} already has an active writer", {"owner": str(error)}
+        )
     if isinstance(error, (errors.InvalidRequest, errors.Conflict)):
         return _rpc.invalid(str(error))
     return _rpc.internal(str(error))

@@ -1,9 +1,17 @@
-"""What of each thread was not read yet, as clients share it while the server runs."""
+"""What of each thread was not read yet: what clients share, kept in ``threadkeep/read-states.jsonl``.
+
+Codex keeps it in its SQLite files, which are not ours to write. It is a convenience and no history: a line that cannot be
+read is passed over, and nobody waits for the disk.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 from typing import Any, Final
+
+import msgspec
 
 from threadkeep.appserver import _rpc
 
@@ -12,45 +20,68 @@ __all__ = ["ReadStates"]
 MOST_KEPT: Final = 10_000
 """Threads whose state is kept; beyond that the one that changed longest ago is forgotten, and counts as read."""
 
+MOST_BYTES: Final = 16 * 1024 * 1024
+"""Bytes of the file that are read."""
+
+_SPARSE: Final = 4
+"""How many lines for each thread there may be before the file is written anew."""
+
+
+class _Line(msgspec.Struct):
+    thread: str
+    state: dict[str, Any] | None = None
+
 
 class ReadStates:
-    """The read state of every thread that something happened to since the server started."""
+    """The read state of every thread.
 
-    def __init__(self) -> None:
+    Args:
+        folder: Where the file lies; None: it is kept in memory alone.
+    """
+
+    def __init__(self, folder: str | None) -> None:
+        self._path = os.path.join(folder, "read-states.jsonl") if folder is not None else None
         self._lock = threading.Lock()
         self._states: dict[str, dict[str, Any]] = {}
+        self._seen: tuple[int, int] | None = None
+        self._lines = 0
 
-    def get(self, thread_id: str) -> dict[str, Any] | None:
-        """A thread's state (``firstUnread``, ``revision``); None where nothing happened to it."""
+    def get(self, thread_id: str) -> dict[str, Any]:
+        """A thread's state (``firstUnread``, ``revision``): read, where nothing happened to it."""
         with self._lock:
-            state = self._states.get(thread_id)
-            return dict(state) if state is not None else None
+            self._refresh()
+            return dict(self._known(thread_id))
 
     def turn_ended(self, thread_id: str, turn_id: str) -> dict[str, Any]:
         """A turn is there that nobody read yet: the new state."""
         with self._lock:
-            state = self._states.get(thread_id)
-            first = state["firstUnread"] if state is not None else None
+            self._refresh()
+            first = self._known(thread_id)["firstUnread"]
             return self._put(thread_id, first or {"type": "turn", "turnId": turn_id})
 
     def update(self, thread_id: str, expected: str, first_unread: dict[str, Any] | None) -> dict[str, Any]:
         """Set where the unread part begins; None: everything was read.
 
         Raises:
-            RpcError: There is no state, or it is no longer the one that the client saw.
+            RpcError: The state is no longer the one that the client saw.
         """
         with self._lock:
-            state = self._states.get(thread_id)
-            if state is None:
-                raise _rpc.invalid("thread read state unavailable")
+            self._refresh()
+            state = self._known(thread_id)
             if state["revision"] != expected:
-                raise _rpc.invalid("read state changed")
+                conflict = {"reason": "readStateConflict", "readState": dict(state)}
+                raise _rpc.RpcError(_rpc.INVALID_REQUEST, "read state changed", conflict)
             return self._put(thread_id, first_unread)
 
     def forget(self, thread_id: str) -> None:
         """The thread is gone."""
         with self._lock:
-            self._states.pop(thread_id, None)
+            self._refresh()
+            if self._states.pop(thread_id, None) is not None:
+                self._keep(_Line(thread_id))
+
+    def _known(self, thread_id: str) -> dict[str, Any]:
+        return self._states.get(thread_id) or {"firstUnread": None, "revision": f"initial:{thread_id}"}
 
     def _put(self, thread_id: str, first_unread: dict[str, Any] | None) -> dict[str, Any]:
         import uuid
@@ -59,4 +90,57 @@ class ReadStates:
         state = self._states[thread_id] = {"firstUnread": first_unread, "revision": str(uuid.uuid4())}
         while len(self._states) > MOST_KEPT:
             self._states.pop(next(iter(self._states)))
+        self._keep(_Line(thread_id, state))
         return dict(state)
+
+    # The file, which several servers of one home may add to
+
+    def _refresh(self) -> None:
+        """Read the file again where another server changed it."""
+        stamp = self._stamp()
+        if stamp is None or stamp == self._seen:
+            return
+        assert self._path is not None
+        with contextlib.suppress(OSError), open(self._path, "rb") as file:
+            self._states.clear()
+            self._lines = 0
+            for line in file.read(MOST_BYTES).splitlines():
+                self._lines += 1
+                with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+                    said = msgspec.json.decode(line, type=_Line)
+                    self._states.pop(said.thread, None)
+                    if said.state is not None and {"firstUnread", "revision"} <= said.state.keys():
+                        self._states[said.thread] = said.state
+            self._seen = stamp
+
+    def _keep(self, line: _Line) -> None:
+        """Add a line. Where that cannot be, the state lives as long as the server."""
+        if self._path is None:
+            return
+        with contextlib.suppress(OSError):
+            os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
+            if self._lines > _SPARSE * (len(self._states) + 16):
+                self._write_anew()
+            else:
+                with open(os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as file:
+                    file.write(msgspec.json.encode(line) + b"\n")
+                self._lines += 1
+            self._seen = self._stamp()
+
+    def _write_anew(self) -> None:
+        assert self._path is not None
+        beside = f"{self._path}.{os.getpid()}"
+        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            for thread, state in self._states.items():
+                file.write(msgspec.json.encode(_Line(thread, state)) + b"\n")
+        os.replace(beside, self._path)
+        self._lines = len(self._states)
+
+    def _stamp(self) -> tuple[int, int] | None:
+        if self._path is None:
+            return None
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size

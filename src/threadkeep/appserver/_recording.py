@@ -12,7 +12,7 @@ import msgspec
 
 from threadkeep.appserver._items import shown_by
 from threadkeep.appserver.engine import as_loaded
-from threadkeep.records import TokenUsage
+from threadkeep.records import TokenUsage, TokenUsageInfo
 from threadkeep.records import _build as build
 from threadkeep.store import NewRecord
 from threadkeep.store._turn_records import Checkpoint, TurnRecords
@@ -82,9 +82,11 @@ class Recording:
         return self._records.started_at
 
     @property
-    def window_tokens(self) -> int | None:
-        """Tokens that the model takes."""
-        return self._window_tokens
+    def usage(self) -> TokenUsageInfo | None:
+        """The tokens of the thread; None where nobody counted."""
+        if self.total is None or self.last is None:
+            return None
+        return TokenUsageInfo(self.total, self.last, self._window_tokens)
 
     # Its beginning
 
@@ -247,8 +249,13 @@ class Recording:
 
     # Compaction
 
-    def compacted(self, event: Compacted) -> None:
-        """The context begins anew: a checkpoint, with what stands for everything before."""
+    def compacted(self, event: Compacted, late: Sequence[msgspec.Raw] = ()) -> None:
+        """The context begins anew: a checkpoint, with what stands for everything before.
+
+        Args:
+            event: What the engine made.
+            late: Response items that were recorded while it was made: they are recorded once more, after it.
+        """
         window = self._window
         made = self._writer.new_id()
         first = window.first_id if window is not None else None
@@ -265,8 +272,9 @@ class Recording:
             [{"type": "function", **tool} for tool in self._thread.dynamic_tools],
             self._world_state if any(_role(item) == "developer" for item in event.replacement) else None,
         )
-        self._write(self._records.checkpoint(checkpoint))
-        self.history = list(event.replacement)
+        again = [NewRecord("response_item", item) for item in late]
+        self._write([*self._records.checkpoint(checkpoint), *again])
+        self.history = [*event.replacement, *late]
         self._window = _next_window(number, first, before or first, made)
         self._states_settings = False
         self.last = msgspec.structs.replace(_nothing(), total_tokens=event.tokens)

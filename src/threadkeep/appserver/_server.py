@@ -26,8 +26,8 @@ from threadkeep.appserver._lane import Lanes
 from threadkeep.appserver._manifest import METHODS, refusal
 from threadkeep.appserver._params import check
 from threadkeep.appserver._rpc import RpcError
+from threadkeep.appserver._thread_ids import plain
 from threadkeep.appserver._workers import Workers
-from threadkeep.ids import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -59,6 +59,9 @@ _NEEDED_SOON: Final = tuple(
     f"threadkeep.appserver.{module}" for module in ("_config", "_methods._resume", "_methods._read", "_methods._lists")
 )
 """What is loaded after the handshake, before anybody asks for it."""
+
+MOST_SETTLING: Final = 2.0
+"""Seconds for which the end waits for answers to requests that were begun."""
 
 _OVERLOADED: Final = "Server overloaded; retry later."
 
@@ -150,7 +153,7 @@ class Server:
 
             with self._lock:
                 if self._read_states is None:
-                    self._read_states = ReadStates()
+                    self._read_states = ReadStates(os.path.join(self.home, "threadkeep"))
         return self._read_states
 
     @property
@@ -242,7 +245,7 @@ class Server:
 
     def _schedule(self, method: Method, params: dict[str, Any], task: Callable[[], None]) -> None:
         named = params.get("threadId")
-        key = canonical(named) if isinstance(named, str) else None
+        key = plain(named) if isinstance(named, str) else None
         if method.lane == "urgent":
             self._urgent.submit(task)
         elif key is None or method.lane == "none":
@@ -337,6 +340,10 @@ class Server:
             if self._stopping:
                 return
             self._stopping = True
+            connections = list(self._connections.values())
+        deadline = time.monotonic() + min(seconds, MOST_SETTLING)
+        for connection in connections:  # what a client asked before it left is done and answered
+            connection.settled(max(0.0, deadline - time.monotonic()))
         if self._threads is not None:
             self._threads.close_all(seconds)
         if self._loop is not None:

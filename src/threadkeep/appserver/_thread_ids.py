@@ -10,11 +10,12 @@ from threadkeep.ids import canonical
 if TYPE_CHECKING:
     from threadkeep.appserver._call import Call
 
-__all__ = ["named_thread", "what_is_wrong"]
+__all__ = ["named_thread", "plain", "what_is_wrong"]
 
 _SESSIONS: Final = frozenset({"thread/resume", "thread/fork", "thread/archive", "thread/unarchive"})
 """Methods that say ``session id`` (0.169.0 observed)."""
 
+_HYPHENED: Final = 36
 _GROUPS: Final = (8, 4, 4, 4, 12)
 _STARTS: Final = (0, 9, 14, 19, 24)
 
@@ -26,11 +27,20 @@ def named_thread(call: Call) -> str:
         RpcError: It is none.
     """
     given: str = call.params["threadId"]
-    whole = canonical(given)
+    whole = plain(given)
     if whole is None:
         noun = "session" if call.method in _SESSIONS else "thread"
-        raise _rpc.invalid(f"invalid {noun} id: {what_is_wrong(given)}")
+        code = _rpc.INVALID_PARAMS if call.method == "thread/readState/update" else _rpc.INVALID_REQUEST
+        raise _rpc.RpcError(code, f"invalid {noun} id: {what_is_wrong(given)}")
     return whole
+
+
+def plain(text: str) -> str | None:
+    """An id in lower case with hyphens, of any form in which a UUID is written; None for what is none."""
+    bare = text.removeprefix("urn:uuid:")
+    if bare == text and text.startswith("{") and text.endswith("}"):
+        bare = text[1:-1]
+    return canonical(bare) if bare == text or len(bare) == _HYPHENED else None
 
 
 def what_is_wrong(text: str) -> str:

@@ -247,13 +247,13 @@ class _Client:
                     await asyncio.sleep(0)
 
     async def _send(self, piece: bytes, *, last: bool) -> None:
-        self._within = not last
+        self._within = len(piece) > _FRAME or not last
         try:
             async with asyncio.timeout(self._patience) as patience:
-                if last and len(piece) <= _FRAME:
-                    await self._socket.send(piece, text=True)
-                else:
+                if self._within:
                     await self._socket.send(self._fragments(piece, patience, last=last), text=True)
+                else:
+                    await self._socket.send(piece, text=True)
         except TimeoutError:
             self._outbox.close(f"a client took nothing for {self._patience:g} seconds")
         except ConnectionAbortedError:  # half a message was sent, and there is no more of it

@@ -103,6 +103,8 @@ class SocketClient:
         """End the connection."""
         with contextlib.suppress(OSError):
             self._send(_CLOSE, b"\x03\xe8")
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # a thread that reads wakes up
         self._socket.close()
 
     def _send(self, opcode: int, payload: bytes) -> None:

@@ -8,6 +8,7 @@ to be classified; the result is the same, only slower. A line that is not UTF-8 
 from __future__ import annotations
 
 import re
+import threading
 from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -74,6 +75,10 @@ _decode_kinded: Final = msgspec.json.Decoder(_Kinded).decode
 _typed_decoders: Final[dict[type, msgspec.json.Decoder[Any]]] = {}
 _bare_decoders: Final[dict[type, msgspec.json.Decoder[Any]]] = {}
 
+_making: Final = threading.Lock()
+"""Held while a decoder is made: two that are made of one type for the first time, in two threads at once, crash the
+process (msgspec 0.22.0 observed)."""
+
 
 class Record(msgspec.Struct, gc=False, eq=False):
     """One line of a rollout.
@@ -133,12 +138,11 @@ class Record(msgspec.Struct, gc=False, eq=False):
             if not is_utf8(self.line):
                 return None
             if self.bare:
-                bare = _bare_decoders.get(shape) or _bare_decoders.setdefault(shape, msgspec.json.Decoder(shape))
+                bare = _bare_decoders.get(shape) or _made(_bare_decoders, shape, shape)
                 return bare.decode(_without_bom(self.line))  # type: ignore[no-any-return]
-            typed = _typed_decoders.get(shape) or _typed_decoders.setdefault(
-                shape,
-                msgspec.json.Decoder(_Typed[shape]),  # type: ignore[valid-type]
-            )
+            typed = _typed_decoders.get(shape)
+            if typed is None:
+                typed = _made(_typed_decoders, shape, _Typed[shape])  # type: ignore[valid-type]
             return typed.decode(_without_bom(self.line)).payload  # type: ignore[no-any-return]
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             return None
@@ -212,6 +216,15 @@ def decode_strict(line: bytes) -> Any:
         return msgspec.json.decode(line) if is_utf8(line) else None
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return None
+
+
+def _made(decoders: dict[type, msgspec.json.Decoder[Any]], shape: type, whole: type) -> msgspec.json.Decoder[Any]:
+    """A decoder for ``whole``, kept for ``shape``."""
+    with _making:
+        decoder = decoders.get(shape)
+        if decoder is None:
+            decoder = decoders[shape] = msgspec.json.Decoder(whole)
+        return decoder
 
 
 def _without_bom(line: bytes) -> bytes:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from threadkeep.replay._find import find_turn, next_turn
     from threadkeep.replay._history import kept_messages
     from threadkeep.replay._metadata import forked_facts, read_counts, read_facts, read_place
-    from threadkeep.replay._pages import DEFAULT_LIMIT, MAX_LIMIT, ItemPage, TurnPage, item_page, turn_page
+    from threadkeep.replay._pages import DEFAULT_LIMIT, MAX_LIMIT, ItemPage, TurnPage, item_page, turn_cursor, turn_page
     from threadkeep.replay._reader import TurnReader
     from threadkeep.replay._replay import read_context
     from threadkeep.replay._said import Said, SaidBefore
@@ -55,6 +55,7 @@ __all__ = [
     "read_facts",
     "read_place",
     "record_at",
+    "turn_cursor",
     "turn_page",
     "whole_turns",
 ]
@@ -78,6 +79,7 @@ _PLACES: Final = {
     "MAX_LIMIT": "_pages",
     "TurnPage": "_pages",
     "item_page": "_pages",
+    "turn_cursor": "_pages",
     "turn_page": "_pages",
     "TurnReader": "_reader",
     "read_context": "_replay",

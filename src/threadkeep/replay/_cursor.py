@@ -65,6 +65,9 @@ class Cursor(msgspec.Struct, array_like=True):
     late: list[LateRecord] | None = msgspec.field(default_factory=list)
 
 
+_decode_cursor: Final = msgspec.json.Decoder(Cursor).decode
+
+
 def anchor_digest(segment: Segment, position: Position) -> str:
     """First 16 hex digits of the SHA-256 of the line at a position; empty where no record starts there."""
     import hashlib
@@ -114,7 +117,7 @@ def decode_cursor(text: str, *, thread: str, scope: Scope, turn: str | None = No
         raise InvalidCursor(f"a cursor of {len(text)} characters is longer than any that was given out", thread=thread)
     try:
         raw = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
-        cursor = msgspec.json.decode(raw, type=Cursor)
+        cursor = _decode_cursor(raw)
     except (UnicodeEncodeError, UnicodeDecodeError, binascii.Error, msgspec.MsgspecError) as error:
         raise InvalidCursor(f"invalid cursor: {text}", thread=thread) from error
     if cursor.version != CURSOR_VERSION:

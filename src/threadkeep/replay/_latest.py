@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
-from threadkeep.records import Record, ThreadSettingsApplied, TokenCount, TurnContext
+from threadkeep.records import Record, ThreadSettingsApplied, TokenCount, TokenUsageInfo, TurnContext
 
-__all__ = ["Latest", "stated_settings"]
+__all__ = ["Latest", "decode_usage", "stated_settings"]
+
+decode_usage: Final = msgspec.json.Decoder(TokenUsageInfo).decode
+"""What `Latest.usage` says."""
 
 
 class Latest:

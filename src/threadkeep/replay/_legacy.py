@@ -375,6 +375,8 @@ class LegacyBuilder:
             users = [item for item in items if item["type"] == "userMessage"]
             agents = [item for item in items if item["type"] == "agentMessage"]
             items = users[:1] + agents[-1:]
+        elif self._view == "messages":
+            items = [item for item in items if item["type"] in _IN_SUMMARY]
         elif self._view == "notLoaded":
             items = []
         return TurnEntry(

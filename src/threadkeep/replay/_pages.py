@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from threadkeep.lineage import Lineage, Segment
     from threadkeep.replay._totals import TotalsSource
 
-__all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "ItemPage", "TurnPage", "item_anchor", "item_page", "turn_page"]
+__all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "ItemPage", "TurnPage", "item_anchor", "item_page", "turn_cursor", "turn_page"]
 
 DEFAULT_LIMIT: Final = 25
 MAX_LIMIT: Final = 100
@@ -204,6 +204,11 @@ def turn_page(
     at = pager.anchored(cursor, "turns")
     size = bounded(limit)
     return _newest_turns(pager, at, size, view) if descending else _oldest_turns(pager, at, size, view)
+
+
+def turn_cursor(lineage: Lineage, totals: TotalsSource, position: Position) -> str:
+    """The cursor of a page, in either order, that begins with the turn at a position."""
+    return _Pager(lineage, totals).cursor(position, "turns", inclusive=True)
 
 
 def _newest_turns(pager: _Pager, at: Cursor | None, size: int, view: ItemsView) -> TurnPage:

@@ -34,7 +34,7 @@ T = TypeVar("T")
 COMPLETES: Final = frozenset({"task_complete", "turn_complete"})
 ENDS: Final = COMPLETES | {"turn_aborted"}
 _MOST_OPEN: Final = 2
-_SHOWN_IN_SUMMARY: Final = frozenset({"UserMessage", "AgentMessage"})
+_SAID: Final = frozenset({"UserMessage", "AgentMessage"})
 
 
 class Placed(msgspec.Struct):
@@ -63,7 +63,7 @@ def placed(record: Record, segment: Segment, view: ItemsView) -> Placed | None:
     subtype = record.subtype
     event: TaskStarted | TaskComplete | TurnAborted | ItemCompleted | None
     if subtype == "item_completed":
-        if view == "notLoaded" or (view == "summary" and item_type(record.line) not in _SHOWN_IN_SUMMARY):
+        if view == "notLoaded" or (view != "full" and item_type(record.line) not in _SAID):
             return None
         event = record.view(ItemCompleted)
     elif subtype in STARTS:
@@ -322,8 +322,8 @@ class _Rollout:
         return [entry.item for entry in sorted(shown, key=lambda entry: order[entry.item["id"]])]
 
 
-def build_turn(group: Group, view: ItemsView) -> tuple[TurnEntry, list[ItemEntry]]:
-    """The turn that a complete group makes, and its items with their places, oldest first."""
+def build_turn(group: Group, view: ItemsView, *, rows_too: bool = False) -> tuple[TurnEntry, list[ItemEntry]]:
+    """The turn that a complete group makes, and its items with their places, oldest first, where they are wanted."""
     rollouts: dict[int, _Rollout] = {}
     for entry in sorted(group.records, key=lambda entry: (-entry.depth, entry.record.offset)):
         rollouts.setdefault(entry.depth, _Rollout()).feed(entry)
@@ -332,7 +332,7 @@ def build_turn(group: Group, view: ItemsView) -> tuple[TurnEntry, list[ItemEntry
     if newest is None or oldest is None:  # every start and end was undecodable
         newest = oldest = _Row(min(group.records, key=lambda entry: (-entry.depth, entry.record.offset)).position)
     items: list[dict[str, Any]] = []
-    if view == "full":
+    if view in ("full", "messages"):
         for _, rollout in sorted(rollouts.items(), reverse=True):
             items += [entry.item for entry in rollout.items.values()]
     elif view == "summary" and rows:
@@ -342,11 +342,10 @@ def build_turn(group: Group, view: ItemsView) -> tuple[TurnEntry, list[ItemEntry
             shown = rows[-1][1]
             row = shown.row or row
         items = shown.summary(row)
-    rows_of_items = [
-        ItemEntry(item.position, group.turn_id, item.item)
-        for _, rollout in sorted(rollouts.items(), reverse=True)
-        for item in rollout.items.values()
-    ]
+    rows_of_items: list[ItemEntry] = []
+    if rows_too:
+        for _, rollout in sorted(rollouts.items(), reverse=True):
+            rows_of_items += [ItemEntry(item.position, group.turn_id, item.item) for item in rollout.items.values()]
     made = TurnEntry(
         oldest.position,  # a fork cut the turn off: it begins where the source began it
         newest.end,

@@ -27,6 +27,9 @@ class _UserItem(msgspec.Struct, tag_field="type", tag="UserMessage"):
     content: list[_Part]
 
 
+_decode_user_item: Final = msgspec.json.Decoder(_UserItem).decode
+
+
 class _UserEvent(msgspec.Struct):
     message: str
     images: list[msgspec.Raw] | None = None
@@ -54,7 +57,7 @@ def _said(record: Record) -> str:
             return ""
         completed = record.view(ItemCompleted)
         try:
-            item = msgspec.json.decode(completed.item, type=_UserItem) if completed is not None else None
+            item = _decode_user_item(completed.item) if completed is not None else None
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return ""
         if item is None:

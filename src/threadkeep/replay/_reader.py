@@ -65,9 +65,8 @@ class TurnReader(Walk[TurnEntry]):
                 yield entry
 
     def _made(self, group: Group) -> TurnEntry:
-        entry, rows = build_turn(group, self._view)
-        if self._keep_rows:
-            self.rows += rows
+        entry, rows = build_turn(group, self._view, rows_too=self._keep_rows)
+        self.rows += rows
         return entry
 
     def _of_stretch(self, stretch: Stretch) -> Iterator[TurnEntry]:

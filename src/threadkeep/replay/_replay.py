@@ -20,8 +20,8 @@ __all__ = ["read_context", "read_latest"]
 
 _SIEVE: Final = Sieve(context_needs)
 
-_LATEST: Final = Sieve(lambda kind, subtype: kind == "turn_context" or subtype in _LATEST_EVENTS)
 _LATEST_EVENTS: Final = frozenset({"token_count", "thread_settings_applied"})
+_LATEST: Final = Sieve(lambda kind, subtype: kind == "turn_context" or subtype in _LATEST_EVENTS)
 
 LOOKED_FOR: Final = 4 * 1024 * 1024
 """Bytes from the end within which the newest settings and usage are looked for; what is not there, the totals know."""

@@ -8,8 +8,8 @@ import msgspec
 
 __all__ = ["ItemEntry", "ItemsView", "LateRecord", "Position", "TurnEntry"]
 
-ItemsView = Literal["notLoaded", "summary", "full"]
-"""How much of a turn's items is shown: none, the first user message and the final answer, or all."""
+ItemsView = Literal["notLoaded", "summary", "messages", "full"]
+"""How much of a turn's items is shown: none, the first user message and the final answer, all that was said, or all."""
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):

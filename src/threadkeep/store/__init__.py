@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         ThreadPage,
         TreeNode,
     )
+    from threadkeep.store._search import Found, FoundPage, Occurrence, OccurrencePage
     from threadkeep.store._snapshot import Snapshot
     from threadkeep.store._store import ThreadStore
     from threadkeep.store._turns import TurnWriter
@@ -35,8 +36,12 @@ __all__ = [
     "Erasure",
     "Family",
     "Finding",
+    "Found",
+    "FoundPage",
     "Materialized",
     "NewRecord",
+    "Occurrence",
+    "OccurrencePage",
     "Page",
     "PlannedThread",
     "Resumed",
@@ -69,6 +74,10 @@ _PLACES: Final = {
     "ThreadPage": "_models",
     "TreeNode": "_models",
     "Verification": "_verification",
+    "Found": "_search",
+    "FoundPage": "_search",
+    "Occurrence": "_search",
+    "OccurrencePage": "_search",
     "Snapshot": "_snapshot",
     "ThreadStore": "_store",
     "TurnWriter": "_turns",

@@ -24,7 +24,21 @@ if TYPE_CHECKING:
     from threadkeep.lineage import ForkPoint, Lineage
     from threadkeep.store._access import Access, Located
 
-__all__ = ["Place", "fork", "place_of", "revert"]
+__all__ = ["Begun", "Place", "fork", "place_of", "revert"]
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """By whom a child is begun, where it is not as its source was.
+
+    Attributes:
+        originator: The client that begins it.
+        source: Where it is begun; None: as its source.
+        thread_source: Who begins it; None where nobody says.
+    """
+
+    originator: str = ORIGINATOR
+    source: str | None = None
+    thread_source: str | None = None
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -73,6 +87,7 @@ def fork(
     *,
     ephemeral: bool,
     durability: Durability,
+    begun: Begun,
 ) -> tuple[str, RolloutRef]:
     """Make a child that inherits by reference; nothing of the history is copied. Returns (thread id, rollout).
 
@@ -91,7 +106,7 @@ def fork(
         whole = offset is None and _ends_with(lineage, point)
         facts = facts_at_end(access, source, lineage) if whole else None
         where = (facts.cwd or "/", facts.model_provider) if facts is not None else read_place(lineage)
-        lines = _child_lines(target, _child_meta(target, lineage, point, thread_id, where), point)
+        lines = _child_lines(target, _child_meta(target, lineage, point, thread_id, where, begun), point)
         if not ephemeral:
             _secure(access, backend, point, thread_id, durability)
         ref = target.create(thread_id, thread_id, lines, durability=durability, kept=False)
@@ -190,10 +205,12 @@ def _child_lines(backend: Backend, meta: dict[str, Any], point: ForkPoint) -> by
 
 
 def _child_meta(
-    backend: Backend, lineage: Lineage, point: ForkPoint, thread_id: str, place: tuple[str, str | None]
+    backend: Backend, lineage: Lineage, point: ForkPoint, thread_id: str, place: tuple[str, str | None], begun: Begun
 ) -> dict[str, Any]:
     cwd, provider = place
-    source = lineage.tip.head.meta.source if lineage.tip.head.meta is not None else None
+    source = begun.source
+    if source is None and lineage.tip.head.meta is not None:
+        source = lineage.tip.head.meta.source
     # Codex takes its default instructions where a child states none. Other readers inherit them; and a child of a
     # legacy rollout is one that Codex refuses to read.
     states = backend.shared_with_codex and (point.segment is None or point.segment.mode == PAGINATED)
@@ -201,9 +218,10 @@ def _child_meta(
         thread_id=thread_id,
         timestamp=utc(backend.clock.now_ms()),
         cwd=cwd,
-        originator=ORIGINATOR,
+        originator=begun.originator,
         cli_version=_version.__version__,
         source=source if isinstance(source, str) else "vscode",
+        thread_source=begun.thread_source,
         model_provider=provider,
         base_instructions=stated_instructions(lineage) if states else None,
         state_instructions=states,

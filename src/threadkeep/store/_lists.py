@@ -47,6 +47,9 @@ class _Cursor(msgspec.Struct, array_like=True):
     thread: str
 
 
+_decode_cursor: Final = msgspec.json.Decoder(_Cursor).decode
+
+
 def list_threads(
     access: Access,
     cost: Cost,
@@ -57,8 +60,9 @@ def list_threads(
     cursor: str | None,
     limit: int,
     progress: Callable[[int], None] | None = None,
+    kept: Callable[[Located, Thread], bool] = lambda *_: True,
 ) -> ThreadPage:
-    """One page of threads.
+    """One page of threads, as `ThreadStore.list` gives it; ``kept`` has the last word on each.
 
     Raises:
         InvalidCursor: The cursor is none, or one of a list that is sorted by something else.
@@ -72,10 +76,10 @@ def list_threads(
     seen = 0
 
     def flush() -> None:
-        for thread, (key, _, _) in zip(
+        for thread, (key, located, _) in zip(
             read_threads(access, [(located, stat) for _, located, stat in pending], cost), pending, strict=True
         ):
-            if chosen.keeps(thread) and descends(thread):
+            if chosen.keeps(thread) and descends(thread) and kept(located, thread):
                 page.append(thread)
                 keys.append((key, thread.id))
         pending.clear()
@@ -152,7 +156,7 @@ def _decode(cursor: str | None, sort: SortKey, *, descending: bool) -> tuple[int
         return None
     try:
         raw = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-        decoded = msgspec.json.decode(raw, type=_Cursor)
+        decoded = _decode_cursor(raw)
     except (UnicodeEncodeError, UnicodeDecodeError, binascii.Error, msgspec.MsgspecError) as error:
         raise InvalidCursor(f"invalid cursor: {cursor}") from error
     if decoded.sort != sort:

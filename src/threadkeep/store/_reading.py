@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from threadkeep.store._filter import ThreadFilter
     from threadkeep.store._lists import SortKey
     from threadkeep.store._models import Family, Page, Resumed, Thread, ThreadPage, TreeNode
+    from threadkeep.store._search import FoundPage
     from threadkeep.store._snapshot import Snapshot
     from threadkeep.store._verification import Verification
 
@@ -174,6 +175,53 @@ class Reading:
 
         return list_threads(
             self._access,
+            cost or Cost(),
+            sort=sort,
+            descending=descending,
+            chosen=chosen or ThreadFilter(),
+            cursor=cursor,
+            limit=limit,
+            progress=progress,
+        )
+
+    def search(
+        self,
+        term: str,
+        *,
+        sort: SortKey = "created_at",
+        descending: bool = True,
+        cursor: str | None = None,
+        limit: int = 25,
+        chosen: ThreadFilter | None = None,
+        cost: Cost | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> FoundPage:
+        """A page of the threads in which a term was said, each with what stands around its first place.
+
+        What users said and what agents answered is searched, no commands and no thoughts; case is ignored, and white
+        space of any kind is one space. A fork is found by what was said in it, not by what it inherits. The time
+        follows the bytes of the threads that are looked at until the page is full.
+
+        Args:
+            term: What to look for.
+            sort: As for `list`.
+            descending: Newest first.
+            cursor: Where to go on: a cursor of a page of any list by the same key.
+            limit: Threads of the page, 1 to 1,000.
+            chosen: Which threads to look at; by default those that are not archived.
+            cost: Where to count what it costs.
+            progress: Told from time to time how many threads were looked at.
+
+        Raises:
+            InvalidRequest: The term is blank.
+            InvalidCursor: The cursor is none, or belongs to a list that is sorted by something else.
+        """
+        from threadkeep.store._filter import ThreadFilter
+        from threadkeep.store._search import search
+
+        return search(
+            self._access,
+            term,
             cost or Cost(),
             sort=sort,
             descending=descending,

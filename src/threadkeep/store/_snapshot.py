@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from threadkeep.replay import ItemsView
     from threadkeep.store._access import Access, Located
     from threadkeep.store._models import Thread
+    from threadkeep.store._search import OccurrencePage
 
 __all__ = ["Snapshot"]
 
@@ -72,13 +73,13 @@ class Snapshot:
         return self._resumed(bounded=False)
 
     def _resumed(self, *, bounded: bool) -> Resumed:
-        from threadkeep.records import TokenUsageInfo
         from threadkeep.replay import read_context
+        from threadkeep.replay._latest import decode_usage
 
         lineage = self._lineage
         context = read_context(lineage, self._access if bounded else None)
         settings = msgspec.json.decode(context.settings) if context.settings is not None else None
-        usage = msgspec.json.decode(context.usage, type=TokenUsageInfo) if context.usage is not None else None
+        usage = decode_usage(context.usage) if context.usage is not None else None
         return Resumed(self.thread_id, lineage.tip.rollout_id, lineage.mode, context, settings, usage, self.cost)
 
     def latest(self) -> tuple[dict[str, Any] | None, TokenUsageInfo | None]:
@@ -87,12 +88,12 @@ class Snapshot:
         Raises:
             BrokenLineage: An ancestor that is needed is missing or changed.
         """
-        from threadkeep.records import TokenUsageInfo
+        from threadkeep.replay._latest import decode_usage
         from threadkeep.replay._replay import read_latest
 
         found = read_latest(self._lineage, self._access)
         settings = msgspec.json.decode(found.settings) if found.settings is not None else None
-        usage = msgspec.json.decode(found.usage, type=TokenUsageInfo) if found.usage is not None else None
+        usage = decode_usage(found.usage) if found.usage is not None else None
         return settings, usage
 
     def turns(
@@ -183,6 +184,26 @@ class Snapshot:
             if line is None or (line.strip() and not record_of(offset, line).kind):
                 found.append((tip.source.path or tip.rollout_id, offset))
         return found[::-1]
+
+    def occurrences(self, term: str, *, cursor: str | None = None, limit: int | None = None) -> OccurrencePage:
+        """A page of the places where the term was said, oldest first, in inherited history, too.
+
+        What the user said and what the agent answered is searched, no commands and no thoughts; case is ignored. Of
+        Markdown the agent's text is taken as a reader sees it.
+
+        Args:
+            term: What to look for, white space as it stands.
+            cursor: Where to go on: the cursor of the page before, of the same search.
+            limit: Places of the page, 1 to 200; 50 where it is not given.
+
+        Raises:
+            InvalidRequest: The term is blank.
+            InvalidCursor: The cursor is none, or belongs to another search.
+            BrokenLineage: An ancestor is missing or changed.
+        """
+        from threadkeep.store._search import occurrences
+
+        return occurrences(self._access, self._lineage, term, cursor=cursor, limit=limit)
 
     def all_turns(self, *, view: ItemsView = "full") -> Iterator[dict[str, Any]]:
         """Every turn, oldest first, one at a time: what all pages together would show.

@@ -270,14 +270,14 @@ class _Typed(msgspec.Struct):
     item: _ItemTyped | None = None
 
 
+# Also what `convert` needs of the type is made here, once: threads that do so at the same time crash the process.
+_decode_typed: Final = msgspec.json.Decoder(_Typed).decode
+
+
 def _types(payload: Any) -> tuple[str, str]:
     """(the payload's own type, its item's type), of values or of bytes."""
     try:
-        typed = (
-            msgspec.json.decode(payload, type=_Typed)
-            if isinstance(payload, msgspec.Raw)
-            else msgspec.convert(payload, _Typed)
-        )
+        typed = _decode_typed(payload) if isinstance(payload, msgspec.Raw) else msgspec.convert(payload, _Typed)
     except msgspec.MsgspecError:
         try:
             kind = msgspec.json.decode(payload) if isinstance(payload, msgspec.Raw) else payload

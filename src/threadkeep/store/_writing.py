@@ -184,6 +184,9 @@ class Writing:
         through: str | None = None,
         before: str | None = None,
         ephemeral: bool = False,
+        originator: str = ORIGINATOR,
+        source: str | None = None,
+        thread_source: str | None = None,
         cost: Cost | None = None,
     ) -> Thread:
         """Make a new thread that goes on from a place in this one; nothing is copied.
@@ -193,6 +196,9 @@ class Writing:
             through: Id of the last turn that the fork has; by default it has all, a running one up to now.
             before: Id of the first turn that the fork does not have.
             ephemeral: Keep the fork in memory; it is gone with the store.
+            originator: Name of the client that makes it.
+            source: Where it is begun (``cli``, ``vscode``, ...); by default where the source was.
+            thread_source: Who begins it (``user``, ``subagent``, ...), where that is known.
             cost: Where to count what it costs.
 
         Raises:
@@ -200,7 +206,7 @@ class Writing:
             TurnNotFound: It shows no such turn.
             Unsupported: The backend cannot keep a history base.
         """
-        from threadkeep.store._forks import Place, fork
+        from threadkeep.store._forks import Begun, Place, fork
         from threadkeep.store._threads import read_thread
 
         cost = cost or Cost()
@@ -211,6 +217,7 @@ class Writing:
             cost,
             ephemeral=ephemeral,
             durability=self.durability,
+            begun=Begun(originator, source, thread_source),
         )
         return read_thread(self._access, self._access.locate(thread_id), cost)
 

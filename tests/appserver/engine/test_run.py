@@ -79,7 +79,7 @@ def test_an_item_is_yielded_as_the_bytes_that_the_provider_sent() -> None:
 
 def test_an_item_without_an_id_gets_one_that_its_deltas_name() -> None:
     item = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "x"}]}
-    stream = [
+    stream: list[Json | bytes] = [
         {"type": "response.output_item.added", "item": {**item, "content": []}},
         {"type": "response.output_text.delta", "delta": "x"},
         {"type": "response.output_item.done", "item": item},

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from threadkeep.appserver import _rpc
 from threadkeep.appserver._methods._loading import Head, load, refuse_archived, usage_json, with_all_turns
 from threadkeep.appserver._methods._resume import by_path
+from threadkeep.appserver._methods._start import source_of
 from threadkeep.appserver._thread_ids import named_thread
 from threadkeep.appserver._wire import deprecation, thread_json
 
@@ -21,18 +22,31 @@ def thread_fork(call: Call) -> Any:
     """Fork a thread, attach the client to the child, and tell every client of it after the answer."""
     server, params = call.server, call.params
     through, before = params.get("lastTurnId"), params.get("beforeTurnId")
-    if through is not None and before is not None:
-        raise _rpc.invalid("`beforeTurnId` cannot be combined with `lastTurnId`")
     source_id = by_path(call) if params.get("path") else named_thread(call)
     source = server.threads.get(source_id)
     ephemeral = bool(params.get("ephemeral"))
     _refuse(call, source_id, source)
-    child = server.store.fork(source_id, through=through, before=before, ephemeral=ephemeral)
+    child = server.store.fork(
+        source_id,
+        through=through,
+        before=before,
+        ephemeral=ephemeral,
+        originator=call.connection.client_name,
+        source=source_of(call.connection.client_name),
+        thread_source=params.get("threadSource"),
+    )
+    name = source.described().name if source is not None else server.store.read(source_id).name
+    if name and not ephemeral:
+        # A child has the name of its parent from the beginning (0.169.0 observed); each is renamed by itself.
+        server.store.rename(child.id, name, local=True)
     snapshot = server.store.snapshot(child.id)
     kept = False
     try:
         settings, counted = snapshot.latest()
         thread = load(call, snapshot, settings, fork=True, ephemeral=ephemeral)
+        name = server.store.read(source_id).name
+        if name is not None and not ephemeral:
+            child = server.store.rename(child.id, name, writer=thread.writer)
         if source is not None and not thread.dynamic_tools:
             thread.dynamic_tools = list(source.dynamic_tools)
         whole = not params.get("excludeTurns")
@@ -40,7 +54,7 @@ def thread_fork(call: Call) -> Any:
             if whole and thread.mode == "paginated":
                 call.connection.notify("deprecationNotice", deprecation())
             thread.watch(call.connection)
-            shown = thread_json(server, snapshot.thread())
+            shown = thread_json(server, child)
             rest = thread.settings.response()
             if whole:
                 head = Head(snapshot)
@@ -51,8 +65,7 @@ def thread_fork(call: Call) -> Any:
                     call.connection.notify("thread/tokenUsage/updated", usage)
             else:
                 call.respond({"thread": shown, **rest})
-            if not ephemeral:
-                thread.announce("thread/started", {"thread": shown})
+            thread.announce("thread/started", {"thread": shown})
     finally:
         if not kept:
             snapshot.close()
@@ -69,6 +82,9 @@ def _refuse(call: Call, source_id: str, source: LoadedThread | None) -> None:
         if source.mode == "legacy":
             raise _rpc.invalid(f"no rollout found for thread id {source_id}")
         source.writer.materialize()
+    through = params.get("lastTurnId")
+    if through is not None and params.get("beforeTurnId") is not None:
+        raise _rpc.invalid("`beforeTurnId` cannot be combined with `lastTurnId`")
     mode = source.mode if source is not None else server.store.read(source_id).mode
     if params.get("attachToSource"):
         if mode == "legacy":
@@ -76,6 +92,5 @@ def _refuse(call: Call, source_id: str, source: LoadedThread | None) -> None:
         raise _rpc.unsupported("thread/fork.attachToSource is not supported by threadkeep")
     if params.get("ephemeral") and mode == "paginated" and not params.get("excludeTurns"):
         raise _rpc.invalid("ephemeral paginated thread/fork requires `excludeTurns: true`")
-    through = params.get("lastTurnId")
     if through is not None and source is not None and source.running == through:
         raise _rpc.invalid(f"lastTurnId '{through}' identifies an in-progress turn")

@@ -8,8 +8,8 @@ from threadkeep.appserver import _rpc
 from threadkeep.appserver._loaded import IDLE, LoadedThread
 from threadkeep.appserver._methods._loading import resumed_response
 from threadkeep.appserver._methods._start import source_of
+from threadkeep.appserver._thread_ids import plain
 from threadkeep.appserver._wire import thread_json
-from threadkeep.ids import canonical
 from threadkeep.store import NewRecord
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def resume_given(call: Call) -> Any:
     from threadkeep.appserver._config import session_settings
 
     server, params = call.server, call.params
-    named = canonical(params["threadId"])
+    named = plain(params["threadId"])
     if named is not None and server.threads.get(named) is not None:
         raise _rpc.invalid(f"cannot resume thread {named} with history while it is already running")
     items = params["history"]

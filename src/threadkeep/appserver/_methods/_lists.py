@@ -43,10 +43,9 @@ def thread_list(call: Call) -> Any:
         limit=max(1, min(_MOST_THREADS, _THREADS if limit is None else limit)),
         chosen=chosen_threads(params),
     )
-    states = {thread.id: server.read_states.get(thread.id) for thread in page.data}
     return {
         "data": [thread_json(server, thread, listed=True) for thread in page.data],
-        "readStates": {thread_id: state for thread_id, state in states.items() if state is not None},
+        "readStates": {thread.id: server.read_states.get(thread.id) for thread in page.data},
         "nextCursor": page.next_cursor,
         "backwardsCursor": getattr(page, "backwards_cursor", None),
     }
@@ -166,6 +165,8 @@ def _opened(call: Call) -> tuple[LoadedThread | None, Snapshot]:
     thread_id = named_thread(call)
     loaded = call.server.threads.get(thread_id)
     if loaded is not None and loaded.ephemeral:
+        if call.method != "thread/turns/list":
+            raise _rpc.unsupported(f"{call.method} is not supported yet")
         raise _rpc.invalid(f"ephemeral threads do not support {call.method}")
     if loaded is not None and not loaded.materialized:
         raise _rpc.invalid(

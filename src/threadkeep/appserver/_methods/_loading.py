@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -54,9 +54,25 @@ def load(
         stated["model"] = described.model
     settings = session_settings(server.config, params, stated, fork=fork)
     thread = LoadedThread(server, server.store.writer(thread_id), settings, ephemeral=ephemeral)
+    if not fork and any(params.get(name) is not None for name in _OVERRIDES):
+        _keep_overrides(thread, session_settings(server.config, {}, stated))
     thread.dynamic_tools = snapshot.dynamic_tools()
     server.threads.add(thread)
     return thread
+
+
+_OVERRIDES: Final = (
+    "model modelProvider cwd approvalPolicy approvalsReviewer sandbox permissions serviceTier config personality "
+    "runtimeWorkspaceRoots"
+).split()
+
+
+def _keep_overrides(thread: LoadedThread, before: SessionSettings) -> None:
+    """What a resume sets stays set, without a turn, too (0.169.0 observed)."""
+    from threadkeep.records import _build as build
+
+    if thread.settings != before:
+        thread.writer.append("event_msg", build.thread_settings_applied(thread.id, thread.settings.applied()))
 
 
 def resumed_response(settings: SessionSettings) -> dict[str, Any]:

@@ -114,7 +114,13 @@ def thread_metadata_update(call: Call) -> Any:
 
 def thread_memory_mode_set(call: Call) -> Any:
     """Say whether a thread is used for memories: threadkeep makes none, so only the thread is looked for."""
-    call.server.store.read(named_thread(call))
+    thread_id = named_thread(call)
+    loaded = call.server.threads.get(thread_id)
+    _refuse_ephemeral(loaded)
+    if loaded is None:
+        call.server.store.read(thread_id)
+    elif not loaded.materialized:
+        loaded.writer.materialize()
     return {}
 
 
@@ -122,8 +128,10 @@ def thread_archive(call: Call) -> Any:
     """Put a thread away."""
     thread_id = named_thread(call)
     store, loaded = call.server.store, call.server.threads.get(thread_id)
-    if loaded is not None and (loaded.ephemeral or not loaded.materialized):
+    if loaded is not None and loaded.ephemeral:
         raise no_such_thread(call.method, thread_id)
+    if loaded is not None and not loaded.materialized:
+        loaded.writer.materialize()
     if store.read(thread_id).archived:
         raise no_such_thread(call.method, thread_id)
     _unload(loaded)
@@ -164,19 +172,15 @@ def thread_revert(call: Call) -> Any:
     """Take the newest turns of a thread back."""
     thread_id = named_thread(call)
     server, before = call.server, call.params["beforeTurnId"]
-    store, loaded = server.store, server.threads.get(thread_id)
-    if loaded is not None and (loaded.ephemeral or not loaded.materialized):
+    store, loaded = server.store, server.threads.require(thread_id)
+    if loaded.ephemeral or not loaded.materialized:
         raise _rpc.invalid(f"turn not found: {before}")
-    if loaded is None and store.read(thread_id).archived:
-        raise no_such_thread(call.method, thread_id)
-    if loaded is not None:
-        _stop(loaded)
-        loaded.set_status(NOT_LOADED)
+    _stop(loaded)
+    loaded.set_status(NOT_LOADED)
     try:
         thread = changed(call, thread_id, lambda local: store.revert(thread_id, before=before, local=local))
     finally:
-        if loaded is not None:
-            loaded.set_status(IDLE)
+        loaded.set_status(IDLE)
     with store.snapshot(thread_id) as snapshot:
         head = Head(snapshot)
     call.respond(
@@ -214,6 +218,8 @@ def thread_read_state_update(call: Call) -> Any:
     loaded = server.threads.get(thread_id)
     if loaded is None:
         server.store.read(thread_id)
+    elif not loaded.materialized or loaded.ephemeral:
+        raise _rpc.invalid("thread read state unavailable")
     first = {"type": "threadStart"} if kind == "unread" else None
     state = server.read_states.update(thread_id, call.params["expectedRevision"], first)
     if loaded is not None:

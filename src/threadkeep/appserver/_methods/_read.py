@@ -20,7 +20,8 @@ def thread_read(call: Call) -> Any:
     server = call.server
     thread_id = named_thread(call)
     loaded = server.threads.get(thread_id)
-    state = server.read_states.get(thread_id)
+    kept = loaded is None or (loaded.materialized and not loaded.ephemeral)
+    state = server.read_states.get(thread_id) if kept else None
     if not call.params.get("includeTurns"):
         described = loaded.described() if loaded is not None else server.store.read(thread_id)
         return {"thread": thread_json(server, described), "readState": state}

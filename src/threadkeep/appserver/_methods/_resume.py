@@ -62,11 +62,11 @@ def _cold(call: Call, thread_id: str) -> None:
     kept = False
     try:
         settings, counted = snapshot.latest()
+        if not call.params.get("excludeTurns") and snapshot.mode == "paginated":
+            call.connection.notify("deprecationNotice", deprecation())
         thread = load(call, snapshot, settings)
         head = Head(snapshot)
         with thread.lock:
-            if not call.params.get("excludeTurns") and thread.mode == "paginated":
-                call.connection.notify("deprecationNotice", deprecation())
             thread.watch(call.connection)
             thread.announce("thread/status/changed", {"threadId": thread.id, "status": IDLE})
             kept = _answer(call, thread, snapshot, head)
@@ -93,7 +93,12 @@ def _hot(call: Call, thread: LoadedThread) -> None:
             if not call.params.get("excludeTurns") and thread.mode == "paginated":
                 call.connection.notify("deprecationNotice", deprecation())
             thread.watch(call.connection)
-            kept = _answer(call, thread, snapshot, Head(snapshot))
+            head = Head(snapshot)
+            counted = None if call.params.get("excludeTurns") else snapshot.latest()[1]
+            kept = _answer(call, thread, snapshot, head)
+            usage = usage_json(thread.id, head.turn_id, counted)
+            if usage is not None:
+                call.connection.notify("thread/tokenUsage/updated", usage)
             thread.announce("thread/goal/cleared", {"threadId": thread.id})
         finally:
             if not kept:

@@ -42,8 +42,9 @@ def turn_start(call: Call) -> Any:
         RpcError: The thread is not loaded, the input cannot be taken, or what runs is a compaction.
     """
     from threadkeep.appserver._input import user_input
-    from threadkeep.appserver._running import Run, turn_json
+    from threadkeep.appserver._running import Run
     from threadkeep.appserver._settings_change import change_settings
+    from threadkeep.appserver._telling import turn_json
 
     thread, params = _loaded(call), call.params
     given = user_input(params["input"], params.get("clientUserMessageId"))

@@ -11,12 +11,22 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from threadkeep.appserver.engine._ids import new_id
+from threadkeep.appserver.engine._messages import Said, kind_of, message_of
 from threadkeep.replay import kept_messages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["COMPACT_PROMPT", "replacement", "split_fresh", "summary_item", "summary_words", "user_message"]
+__all__ = [
+    "COMPACT_PROMPT",
+    "answer_text",
+    "is_sealed_summary",
+    "replacement",
+    "split_fresh",
+    "summary_item",
+    "summary_words",
+    "user_message",
+]
 
 SUMMARY_TOKENS: Final = 20_000
 """Tokens of what people said that stay beside a summary in words."""
@@ -41,41 +51,10 @@ _ENVIRONMENT: Final = ("<environment_context>", "# agents.md instructions")
 """How user messages begin that say where the model works, in lower case."""
 
 
-class _Text(msgspec.Struct):
-    text: str = ""
-
-
-class _Message(msgspec.Struct):
-    """An item, as far as compaction asks."""
-
-    type: str
-    role: str | None = None
-    content: list[_Text] | str | None = None
-
-    @property
-    def text(self) -> str:
-        if isinstance(self.content, str) or self.content is None:
-            return self.content or ""
-        return "".join(part.text for part in self.content)
-
-
-_decode_message: Final = msgspec.json.Decoder(_Message).decode
-_decode_kind: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-
-
-def _message(item: msgspec.Raw) -> _Message | None:
-    """The item where it is a message."""
-    try:
-        found = _decode_message(item)
-    except msgspec.MsgspecError:  # contents of other kinds have other shapes
-        return None
-    return found if found.type == "message" else None
-
-
 def split_fresh(history: Sequence[msgspec.Raw]) -> int:
     """Where in a history the input begins that nothing has answered yet: what follows the model's last item."""
     for index in range(len(history) - 1, -1, -1):
-        message = _message(history[index])
+        message = message_of(history[index])
         if message is None or message.role not in {"user", "developer"}:
             return index + 1
     return 0
@@ -84,7 +63,8 @@ def split_fresh(history: Sequence[msgspec.Raw]) -> int:
 def replacement(history: Sequence[msgspec.Raw], made: msgspec.Raw, *, sealed: bool) -> list[msgspec.Raw]:
     """What stands for a history: what people said, where they work, and what the provider made of it.
 
-    As Codex does, what the model was told of its work stands before the last thing that a person said.
+    As Codex does, what the model was told of its work stands before the last thing that a person said; tools and
+    instructions that the history itself states, as it does for newer models, stand first.
 
     Args:
         history: The response items that are compacted, oldest first.
@@ -92,8 +72,9 @@ def replacement(history: Sequence[msgspec.Raw], made: msgspec.Raw, *, sealed: bo
         sealed: Whether only the provider can read it: then images stay, and more of the words.
     """
     said = kept_messages(history, SEALED_TOKENS if sealed else SUMMARY_TOKENS, media=sealed)
-    told = _told(history)
-    return [*said[:-1], *told, *said[-1:], made]
+    stated = _stated_first(history)
+    told = _told([*history[: stated.start], *history[stated.stop :]])
+    return [*history[stated], *said[:-1], *told, *said[-1:], made]
 
 
 def summary_item(summary: str, turn_id: str) -> msgspec.Raw:
@@ -120,13 +101,22 @@ def user_message(text: str) -> dict[str, Any]:
 
 def answer_text(item: msgspec.Raw) -> str | None:
     """The text of a message of the model; None where an item is none."""
-    message = _message(item)
+    message = message_of(item)
     return message.text if message is not None and message.role == "assistant" else None
 
 
 def is_sealed_summary(item: msgspec.Raw) -> bool:
     """Whether an item is a summary that the provider sealed."""
-    return bytes(_decode_kind(item).get("type", b"")) in {b'"compaction"', b'"compaction_summary"'}
+    return kind_of(item) in {b'"compaction"', b'"compaction_summary"'}
+
+
+def _stated_first(history: Sequence[msgspec.Raw]) -> slice:
+    """Where the newest tools stand that a history states, with the instructions behind them."""
+    for index in range(len(history) - 1, -1, -1):
+        if kind_of(history[index]) == b'"additional_tools"':
+            behind = message_of(history[index + 1]) if index + 1 < len(history) else None
+            return slice(index, index + (2 if behind is not None and behind.role == "developer" else 1))
+    return slice(0, 0)
 
 
 def _told(history: Sequence[msgspec.Raw]) -> list[msgspec.Raw]:
@@ -134,7 +124,7 @@ def _told(history: Sequence[msgspec.Raw]) -> list[msgspec.Raw]:
     kept: list[msgspec.Raw] = []
     budget = SUMMARY_TOKENS * 4
     for item in reversed(history):
-        message = _message(item)
+        message = message_of(item)
         if message is None or not (message.role == "developer" or _is_environment(message)):
             continue
         budget -= len(message.text.encode())
@@ -144,5 +134,5 @@ def _told(history: Sequence[msgspec.Raw]) -> list[msgspec.Raw]:
     return kept[::-1]
 
 
-def _is_environment(message: _Message) -> bool:
+def _is_environment(message: Said) -> bool:
     return message.role == "user" and message.text.lstrip()[:40].lower().startswith(_ENVIRONMENT)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from threadkeep.appserver.engine._messages import states
+from threadkeep.appserver.engine._outputs import BYTES_PER_TOKEN
 from threadkeep.appserver.engine._sent import sent_items
 
 if TYPE_CHECKING:
@@ -19,6 +22,9 @@ __all__ = ["call_headers", "estimated_tokens", "is_openai", "request_body"]
 
 SCHEMA_NAME: Final = "codex_output_schema"
 """What a schema of the final answer is called."""
+_IMAGE: Final = re.compile(rb'"data:image/[^"]*"')
+_IMAGE_BYTES: Final = 7_000
+"""What an image weighs, in bytes of text, whatever its size."""
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -41,13 +47,14 @@ def request_body(
     Args:
         settings: What the turn runs with.
         thread_id: Also the key by which the provider finds what it has read before.
-        history: Response items, oldest first.
+        history: Response items, oldest first. Instructions that stand in it are not said twice.
         tools: What the model may call.
         last: Items that follow the history, as they are sent.
         parallel: Whether it may call several at once.
     """
     openai = is_openai(settings.provider)
-    instructions = [] if settings.instructions is None else [_instructions(settings.instructions, thread_id)]
+    told = settings.instructions
+    instructions = [] if told is None or states(history, told) else [_instructions(told, thread_id)]
     reasoning = {"effort": settings.effort, "summary": None if settings.summary == "none" else settings.summary}
     reasoning = {name: value for name, value in reasoning.items() if value is not None}
     text = {"verbosity": settings.verbosity, "format": _format(settings.output_schema)}
@@ -81,8 +88,16 @@ def call_headers(thread_id: str) -> dict[str, str]:
 
 
 def estimated_tokens(items: Sequence[msgspec.Raw]) -> int:
-    """Tokens of items that no provider has counted yet: four bytes each, of what is sent (as 0.169.0, roughly)."""
-    return sum(-(-len(_encode(item)) // 4) for item in sent_items(items, openai=False))
+    """Tokens of items that no provider has counted yet: four bytes each, an image as much as any other (roughly)."""
+    return sum(-(-_size(item) // BYTES_PER_TOKEN) for item in items)
+
+
+def _size(item: msgspec.Raw) -> int:
+    """Bytes of an item, images at their usual weight."""
+    size = len(item)
+    if size > _IMAGE_BYTES:
+        size += sum(_IMAGE_BYTES - len(found[0]) for found in _IMAGE.finditer(bytes(item)))
+    return size
 
 
 def _instructions(text: str, thread_id: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ Members = dict[str, msgspec.Raw]
 
 _decode_members: Final = msgspec.json.Decoder(Members).decode
 _decode_parts: Final = msgspec.json.Decoder(list[Members]).decode
+_decode_kinds: Final = msgspec.json.Decoder(list[str] | None).decode
 _decode_text: Final = msgspec.json.Decoder(str).decode
 
 _SYNTHETIC_IDS: Final = uuid.UUID("90d38d3e-6a5b-4d52-bfe2-2f1e634bfac4")
@@ -67,6 +68,9 @@ _SEALED: Final = frozenset(
     }
 )
 """Kinds whose ``encrypted_content`` OpenAI alone is sent."""
+
+_NOTED: Final = ("turn_id", "create_time")
+"""What is noted of an item's origin and sent to OpenAI, beside what its parts are."""
 
 _PARTS: Final = {
     "input_text": ("text",),
@@ -219,12 +223,25 @@ def _add_noted(wire: dict[str, Any], item: _Item) -> None:
     if item.kind in _SEALED:
         wire |= _filled(item.members, ("encrypted_content",))
     raw = item.members.get("internal_chat_message_metadata_passthrough", _NULL)
-    noted = {name: value for name, value in _decode_members(raw).items() if present(value)} if present(raw) else {}
-    noted.pop("content_item_metadata", None)
-    if item.kind == "message" and "content_item_kinds" not in noted:
-        noted["content_item_kinds"] = msgspec.Raw(msgspec.json.encode(["unknown"] * len(wire["content"])))
+    members = _decode_members(raw) if present(raw) else {}
+    noted: dict[str, Any] = _filled(members, _NOTED)
+    kinds = _kinds(members.get("content_item_kinds", _NULL))
+    if item.kind == "message":
+        parts = len(wire["content"])
+        kinds = [*(kinds or ())[:parts], *["unknown"] * (parts - len(kinds or ()))]
+    if kinds is not None:
+        noted["content_item_kinds"] = kinds
     if noted:
         wire["internal_chat_message_metadata_passthrough"] = noted
+
+
+def _kinds(raw: msgspec.Raw) -> list[str] | None:
+    """What the parts of an item are, where that is noted."""
+    try:
+        kinds: list[str] | None = _decode_kinds(raw)
+    except msgspec.ValidationError:
+        return None
+    return kinds
 
 
 def _missing_output(call: _Item) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from threadkeep.appserver.engine._compaction import (
     user_message,
 )
 from threadkeep.appserver.engine._errors import CONTEXT_EXCEEDED, CallFailed
+from threadkeep.appserver.engine._messages import states
 from threadkeep.appserver.engine._outputs import BYTES_PER_TOKEN, shown_output
 from threadkeep.appserver.engine._protocol import (
     Compacted,
@@ -115,9 +116,10 @@ class Turn:
         made, words = self._summary(reply, sealed=sealed)
         new = [*replacement(older, made, sealed=sealed), *self._history[len(older) :]]
         self._history = new
-        self._tokens = estimated_tokens(new) + len((self._settings.instructions or "").encode()) // BYTES_PER_TOKEN
+        told = self._settings.instructions or ""
+        self._tokens = estimated_tokens(new) + (0 if states(new, told) else len(told.encode()) // BYTES_PER_TOKEN)
         response_id = reply.completed.response_id if reply.completed is not None else None
-        yield Compacted(words, new, response_id, self._tokens)
+        yield Compacted(words, tuple(new), response_id, self._tokens)
 
     async def _compact_if_full(self) -> AsyncGenerator[Event, None]:
         """Compact where the context has passed its limit; input that nothing has answered yet stays as it is."""

@@ -38,6 +38,9 @@ class _Owner(msgspec.Struct):
     program: str
 
 
+_decode_owner: Final = msgspec.json.Decoder(_Owner).decode
+
+
 class FileLease:
     """A held lock file. It belongs to the process that took it and ends with that process."""
 
@@ -209,7 +212,7 @@ class LockFolder:
         pid = _holder(self._files.fstat(fd))
         since = program = None
         with contextlib.suppress(msgspec.MsgspecError, RecursionError, UnicodeDecodeError, OSError):
-            owner = msgspec.json.decode(self._files.pread(fd, 4096, 0), type=_Owner)
+            owner = _decode_owner(self._files.pread(fd, 4096, 0))
             if owner.pid == pid:
                 since, program = owner.since, owner.program
         if pid is not None:
