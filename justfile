@@ -8,7 +8,7 @@ setup:
     python3 -m venv .venv
     .venv/bin/pip install --quiet --upgrade pip
     .venv/bin/pip install --quiet --group dev --editable .
-    scripts/install-codex
+    . .venv/bin/activate && scripts/install-codex
 
 # Format the code
 format:

@@ -136,9 +136,7 @@ def test_a_bounded_resume_has_cursors_that_go_backwards_from_the_end(client: Cli
 def test_a_page_comes_with_the_resume(client: Client, make_thread: MakeThread, mode: str) -> None:
     thread = make_thread(30, mode=mode)
     wanted = {"limit": 4, "itemsView": "full"}
-    answer = client.request(
-        "thread/resume", {"threadId": thread, "excludeTurns": True, "initialTurnsPage": wanted}
-    )
+    answer = client.request("thread/resume", {"threadId": thread, "excludeTurns": True, "initialTurnsPage": wanted})
     page = client.request("thread/turns/list", {"threadId": thread, **wanted})
     assert answer["initialTurnsPage"] == page
     assert len(page["data"]) == 4
@@ -236,8 +234,10 @@ def test_a_fork_has_what_came_before_and_is_told(client: Client, make_thread: Ma
         assert child["forkedFromId"] == thread
         started = place(
             client,
-            lambda message, child=child: message.get("method") == "thread/started"  # type: ignore[misc]
-            and message["params"]["thread"]["id"] == child["id"],
+            lambda message, child=child: (
+                message.get("method") == "thread/started"  # type: ignore[misc]
+                and message["params"]["thread"]["id"] == child["id"]
+            ),
         )
         assert place(client, lambda message, number=number: message.get("id") == number) < started  # type: ignore[misc]
 
@@ -286,8 +286,10 @@ def test_a_name_is_set_and_told_to_every_client(connect: Connect, make_thread: M
             one.request("thread/resume", {"threadId": thread, "excludeTurns": True})
         assert one.request("thread/name/set", {"threadId": thread, "name": f" {name} "}) == {}
         two.wait(
-            lambda message, name=name: message.get("method") == "thread/name/updated"  # type: ignore[misc]
-            and message["params"] == {"threadId": thread, "threadName": name}
+            lambda message, name=name: (
+                message.get("method") == "thread/name/updated"  # type: ignore[misc]
+                and message["params"] == {"threadId": thread, "threadName": name}
+            )
         )
         assert two.request("thread/read", {"threadId": thread})["thread"]["name"] == name
     assert failure(one, "thread/name/set", {"threadId": thread, "name": "  "}) == (

@@ -122,11 +122,13 @@ class WebSocketPipe:
         self._messages: list[Message] = []
         self._changed = threading.Condition()
         self._ended = False
+        self._open = contextlib.ExitStack()
         deadline = time.monotonic() + TIMEOUT
         while True:
             try:
                 # Pings and compression are the transport's own matter, which its own tests look at.
-                self._socket: ClientConnection = connect(url, compression=None, ping_interval=None, max_size=None)
+                connection = connect(url, compression=None, ping_interval=None, max_size=None)
+                self._socket: ClientConnection = self._open.enter_context(connection)
                 break
             except OSError as error:
                 if time.monotonic() > deadline:
@@ -170,7 +172,7 @@ class WebSocketPipe:
 
     def close(self) -> None:
         """Close the connection."""
-        self._socket.close()
+        self._open.close()
         self._reader.join(5)
 
     def _read(self) -> None:

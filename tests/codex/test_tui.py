@@ -93,6 +93,14 @@ def settled(screen: Screen, shown: str) -> str:
     return screen.wait(rf"{shown}{_WITHOUT_PROMPT} +Worked for .*\n(?:.*\n)*?{READY[1:]}")
 
 
+def rewind(screen: Screen) -> None:
+    """Take the last message back: it stands in the composer again."""
+    screen.press_until("Escape", r"esc again to edit previous message")
+    screen.press_until("Escape", r"rewind")
+    screen.press("Enter")
+    screen.wait(r"^• Conversation reverted to this point")
+
+
 def leave(screen: Screen) -> str:
     """Quit, and return the id of the thread that was left."""
     say(screen, "/quit")
@@ -117,7 +125,8 @@ def serving(kind: str, codex: Path, home: Path, project: Path, folder: Path) -> 
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=project,
-            env=clean_environment(home),
+            # Changes of what Codex has indexed go through Codex.
+            env=clean_environment(home, {"THREADKEEP_CODEX": str(codex)}),
         )
     try:
         yield _address(said, process, str(socket) if kind.endswith("unix") else None)
@@ -195,10 +204,7 @@ def test_a_person_chats_renames_compacts_rewinds_forks_and_resumes(place: Place)
         say(screen, "/compact")
         settled(screen, r"^• Context compacted")
         chat(screen, "third message")
-        screen.press_until("Escape", r"esc again to edit previous message")
-        screen.press_until("Escape", r"rewind")
-        screen.press("Enter")
-        screen.wait(r"^• Conversation reverted to this point")
+        rewind(screen)
         text = screen.wait(rf"^{PROMPT} third message")
         assert "mock answer to: third" not in text, text
         screen.type(", edited")
@@ -256,12 +262,11 @@ def test_a_thread_of_codex_goes_on_and_codex_goes_on_with_it(
             text = answered(screen, "after the compaction")
             for shown in ("mock answer to: hello from codex", "Ran echo hi", "Context compacted"):
                 assert f"• {shown}" in text, (shown, text)
-            chat(screen, "a question that is taken back")
-            screen.press_until("Escape", r"esc again to edit previous message")
-            screen.press_until("Escape", r"rewind")
-            screen.press("Enter")
-            screen.wait(r"^• Conversation reverted to this point")
-            screen.press("C-u")
+            if mode == "paginated":
+                # Codex cannot rewind a legacy thread, so it would not see that threadkeep did.
+                chat(screen, "a question that is taken back")
+                rewind(screen)
+                screen.press("C-u")
             chat(screen, "asked of threadkeep")
             assert leave(screen) == thread
     with serving("codex", lab.binary, lab.home, lab.project, tmp_path) as url:
@@ -292,6 +297,9 @@ def test_a_thread_that_threadkeep_made_goes_on(
         place = Place(url, codex_bin, client_home, project, screens)
         with place.terminal("resume", thread) as screen:
             settled(screen, r"^• answer 39")
+            chat(screen, "a question that is taken back")
+            rewind(screen)
+            screen.press("C-u")
             chat(screen, "one more")
             say(screen, "/rename Mine")
             screen.wait(r" · Mine$")
@@ -299,4 +307,6 @@ def test_a_thread_that_threadkeep_made_goes_on(
         with place.terminal("resume") as screen:
             screen.wait(rf"^ +{PROMPT} .*(?:ago|now) +(?:● )?Mine$")
             screen.press("Enter")
-            answered(screen, "one more")
+            text = answered(screen, "one more")
+            assert "answer 39" in text, text
+            assert "taken back" not in text, text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pytest
 from tests.codex.recorder import copy_home
@@ -11,18 +11,15 @@ from tests.codex.recorder import copy_home
 import threadkeep.replay._replay as replay
 from threadkeep.store import ThreadFilter, ThreadStore
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 FIXTURES: Final = Path(__file__).parents[1] / "fixtures" / "rollouts"
 HOMES: Final = sorted(str(path.parent.relative_to(FIXTURES)) for path in FIXTURES.glob("*/*/expected.json"))
 
 
 @pytest.fixture
-def near(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+def near(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """How near to the end is looked: what lies further back is known from the totals."""
     monkeypatch.setattr(replay, "LOOKED_FOR", request.param)
-    yield request.param
+    return int(request.param)
 
 
 @pytest.mark.parametrize("near", [0, 600, 4 * 1024 * 1024], indirect=True)

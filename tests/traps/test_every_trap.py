@@ -12,9 +12,9 @@ import pytest
 TRAPS: Final = range(1, 38)
 
 ELSEWHERE: Final = {
-    30: "what a client hears after the fork's response is the app-server's to say: no store sends notifications",
+    30: "appserver/test_fork_race.py",
 }
-"""Traps that no store can fall into, and why."""
+"""Traps that no store can fall into, and the tests of what can: no store sends notifications, the app-server does."""
 
 FILES_ALONE: Final = {
     4: "only files have hard links",
@@ -52,6 +52,13 @@ TESTS: Final = by_number()
 @pytest.mark.parametrize("number", TRAPS)
 def test_every_trap_that_concerns_the_store_has_a_test(number: int) -> None:
     assert (number in TESTS) != (number in ELSEWHERE)
+
+
+@pytest.mark.parametrize("number", ELSEWHERE)
+def test_a_trap_of_another_layer_has_its_test_there(number: int) -> None:
+    tests = ast.parse((Path(__file__).parent.parent / ELSEWHERE[number]).read_text(encoding="utf-8")).body
+    names = [node.name for node in tests if isinstance(node, ast.FunctionDef)]
+    assert any(name.startswith(f"test_trap_{number:02}_") for name in names)
 
 
 @pytest.mark.parametrize("number", [number for number in TRAPS if number not in {*ELSEWHERE, *FILES_ALONE, *BOUND}])

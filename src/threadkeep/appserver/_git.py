@@ -16,7 +16,7 @@ _ORIGIN: Final = re.compile(r'^\s*\[remote "origin"\]\s*$(?:\n(?!\s*\[).*)*?\n\s
 
 
 def git_facts(cwd: str) -> dict[str, str] | None:
-    """``commit_hash``, ``branch`` and ``repository_url`` of the repository that a folder is in, as far as they are known.
+    """``commit_hash``, ``branch`` and ``repository_url`` of the repository of a folder, as far as they are known.
 
     None outside of a repository, and where its files cannot be read.
     """

@@ -1,7 +1,7 @@
 """The threads that are loaded: this server holds the right to write to each, and clients watch them.
 
-A thread is loaded by ``thread/start``, ``thread/resume`` and ``thread/fork``, and stays so until nobody has watched it for
-a while and nothing runs in it.
+A thread is loaded by ``thread/start``, ``thread/resume`` and ``thread/fork``, and stays so until nobody has watched it
+for a while and nothing runs in it.
 """
 
 from __future__ import annotations

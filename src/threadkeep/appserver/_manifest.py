@@ -363,6 +363,58 @@ DIVERGENCES: Final = (
         "a fork by reference needs no index",
     ),
     Divergence(
+        "legacy-forks",
+        "thread/fork",
+        "copies a legacy parent into a legacy child",
+        "the child of a legacy thread is paginated and inherits by reference",
+        "nothing is copied; the pages of such a child work as those of every thread",
+    ),
+    Divergence(
+        "legacy-item-ids",
+        "thread/items/list, thread/turns/list, thread/read",
+        "counts the items of a legacy thread from its beginning (`item-1`), and forgets its tool calls",
+        "names them by their places (`item-2365`), shows the calls that the records hold, and names what it was itself "
+        "told live by the ids that it was told with",
+        "an id that is a count costs the whole history, and changes with a rollback",
+    ),
+    Divergence(
+        "delete-parents",
+        "thread/delete",
+        "refuses to delete a paginated thread that others inherit from",
+        "deletes it; what the others inherit stays theirs",
+        "a delete never takes what was not named, and need not be refused for it",
+    ),
+    Divergence(
+        "empty-parents",
+        "thread/fork",
+        "refuses to fork a thread that was just started and has no records",
+        "makes its rollout and forks it",
+        "a fork of a thread without turns is a thread without turns",
+    ),
+    Divergence(
+        "fork-facts",
+        "Thread of ephemeral forks, of reverted threads and in thread/list",
+        "an ephemeral fork has no preview and does not say what it was forked from; lists leave `forkedFromId` out; a "
+        "thread keeps the preview that it had before everything was reverted",
+        "they say what their records say",
+        "one thread is described in one way",
+    ),
+    Divergence(
+        "writer-owner",
+        "the error of a thread that another process holds",
+        "says no more than that",
+        "names the owner in the error's `data`",
+        "a person must be able to find who holds a thread",
+    ),
+    Divergence(
+        "codex-owned",
+        "thread/name/set, thread/archive, thread/unarchive, thread/revert",
+        "changes its own index",
+        "has the installed Codex change a thread that Codex has indexed; without one, keeps the change to itself and "
+        "tells so in a `warning`",
+        "Codex's index is never written here",
+    ),
+    Divergence(
         "no-index",
         "thread/read, thread/turns/list, thread/items/list",
         "answers success and no turns while the history's index is missing",

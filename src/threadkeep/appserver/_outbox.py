@@ -1,8 +1,8 @@
 """What waits to be sent to one client: whole messages, and answers that are made while they are sent.
 
 The order in which messages are put is the order in which they leave. A streamed answer takes its place when it begins,
-and what is put after it waits behind it. Everything that waits is bounded: whoever makes a streamed answer waits for the
-client, and a client that does not take its messages is let go.
+and what is put after it waits behind it. Everything that waits is bounded: whoever makes a streamed answer waits for
+the client, and a client that does not take its messages is let go.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What of each thread was not read yet: what clients share, kept in ``threadkeep/read-states.jsonl``.
 
-Codex keeps it in its SQLite files, which are not ours to write. It is a convenience and no history: a line that cannot be
-read is passed over, and nobody waits for the disk.
+Codex keeps it in its SQLite files, which are not ours to write. It is a convenience and no history: a line that cannot
+be read is passed over, and nobody waits for the disk.
 """
 
 from __future__ import annotations
@@ -131,8 +131,8 @@ class ReadStates:
         assert self._path is not None
         beside = f"{self._path}.{os.getpid()}"
         with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            for thread, state in self._states.items():
-                file.write(msgspec.json.encode(_Line(thread, state)) + b"\n")
+            lines = (msgspec.json.encode(_Line(thread, state)) for thread, state in self._states.items())
+            file.writelines(line + b"\n" for line in lines)
         os.replace(beside, self._path)
         self._lines = len(self._states)
 

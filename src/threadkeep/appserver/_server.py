@@ -175,8 +175,11 @@ class Server:
 
             with self._lock:
                 if self._engine is None:
-                    self._engine = ResponsesEngine(stored_key=lambda: self.config.stored_key())
+                    self._engine = ResponsesEngine(stored_key=self._stored_key)
         return self._engine
+
+    def _stored_key(self) -> str | None:
+        return self.config.stored_key()
 
     def now_ms(self) -> int:
         """The time, Unix milliseconds."""
@@ -227,7 +230,8 @@ class Server:
             return
         try:
             # Parameters are looked at first, the experimental ones among them last (0.169.0 observed).
-            params = check(incoming.method, incoming.params, experimental=connection.experimental or not connection.ready)
+            gated = connection.ready and not connection.experimental
+            params = check(incoming.method, incoming.params, experimental=not gated)
             if not connection.ready:
                 raise _rpc.invalid("Not initialized")
             method = METHODS[incoming.method]

@@ -148,7 +148,7 @@ class AppServerReport(msgspec.Struct):
 
     Attributes:
         machine: Where.
-        codex: The version of the other server, as it says it; null where there is none.
+        codex: The version of the other server, as it says it; None where there is none.
         tail_bytes: How far before the end the last checkpoint stands.
         starts: Starts of processes.
         rows: Calls on threads of every size.

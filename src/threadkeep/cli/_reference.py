@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from threadkeep.bench import _bench, _demo, _measure
+from threadkeep.bench import _appserver_report, _bench, _demo, _measure
 from threadkeep.cli._errors import EXIT_CODES
 from threadkeep.cli._json import camel
 from threadkeep.cli._main import COMMANDS, cli
@@ -92,7 +92,7 @@ _ANSWERS: Final[dict[str, str | None]] = {
     "doctor": "[Finding](#finding), one on each line",
     "app-server": None,
     "demo": "[Demo](#demo)",
-    "bench": "[Report](#report)",
+    "bench": "[Report](#report); of `bench app-server`: [AppServerReport](#appserverreport)",
 }
 
 _OBJECTS: Final[tuple[type[msgspec.Struct], ...]] = (
@@ -124,6 +124,13 @@ _OBJECTS: Final[tuple[type[msgspec.Struct], ...]] = (
     _bench.BenchRow,
     _measure.Measured,
     _bench.Limit,
+    _appserver_report.AppServerReport,
+    _appserver_report.Start,
+    _appserver_report.AppServerRow,
+    _appserver_report.Served,
+    _appserver_report.Took,
+    _appserver_report.Beside,
+    _appserver_report.Crowd,
 )
 
 _ATTRIBUTE: Final = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)

@@ -301,9 +301,7 @@ def item_page(
     following = None
     if len(rows) > size:
         last, sub = rows[size - 1]
-        following = pager.cursor(
-            last.position, "items", inclusive=False, sub=sub, turn=turn_id, seen=seen, late=late or []
-        )
+        following = pager.cursor(last.position, "items", inclusive=False, sub=sub, turn=turn_id, seen=seen, late=late)
     backwards = None
     if rows:
         first, sub = rows[0]
@@ -341,8 +339,11 @@ def _beyond(pager: _Pager, row: Row, at: Cursor, *, descending: bool) -> bool:
     return mine < anchor if descending else mine > anchor
 
 
-def _newest_rows(pager: _Pager, at: Cursor | None, size: int) -> tuple[list[Row], list[LateRecord]]:
-    """The items before the cursor: all of as many turns as a page needs, oldest first; and what is known above them."""
+def _newest_rows(pager: _Pager, at: Cursor | None, size: int) -> tuple[list[Row], list[LateRecord] | None]:
+    """The items before the cursor: all of as many turns as a page needs, oldest first; and what is known above them.
+
+    None: that is not all that matters below, since the page ends with a late item among turns that may be taken back.
+    """
     if at is None:
         reader = TurnReader(pager.lineage, "full", first_start=pager.first_start, rows=True)
     else:
@@ -350,16 +351,29 @@ def _newest_rows(pager: _Pager, at: Cursor | None, size: int) -> tuple[list[Row]
     # A page may end within a turn, so late records count also after their turn was given: they belong to its rest, too.
     told = {late.position: late for late in reader.told}
     begun: dict[str, tuple[int, int]] = {}
+    ended: dict[str, Position | None] = {}
     for entry in reader:
         low = begun[entry.id] = pager.key(entry.position)
+        ended[entry.id] = entry.end
         told |= {late.position: late for late in reader.pending() if pager.key(late.position) >= low}
         rows = _with_late(pager, reader, entry.position)
         usable = [row for row in rows if at is None or _beyond(pager, row, at, descending=True)]
         if len(usable) > size:
-            floor = pager.key(usable[-size][0].position)
+            last = usable[-size][0]
+            if _is_late(pager, last, ended.get(last.turn_id)):
+                return rows, None
+            floor = pager.key(last.position)
             known = [late for late in told.values() if _goes_below(pager, late, floor, begun)]
             return rows, sorted(known, key=lambda late: pager.key(late.position))
     return _with_late(pager, reader, None), []
+
+
+def _is_late(pager: _Pager, row: ItemEntry, end: Position | None) -> bool:
+    """Whether an item of a legacy rollout may stand after its turn: only there do rollbacks take turns away."""
+    segment = pager.lineage.segment(row.position.rollout)
+    if segment is None or segment.mode != LEGACY:
+        return False
+    return end is None or pager.key(row.position) >= pager.key(end)
 
 
 def _goes_below(pager: _Pager, late: LateRecord, floor: tuple[int, int], begun: dict[str, tuple[int, int]]) -> bool:

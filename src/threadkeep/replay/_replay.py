@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Final
 
-from threadkeep.records import Sieve, lines_backward, sifted
+from threadkeep.records import PAGINATED, Sieve, lines_backward, sifted
 from threadkeep.replay._at import record_at
 from threadkeep.replay._latest import Latest
 from threadkeep.replay._machine import ContextMachine
-from threadkeep.replay._stated import context_needs
+from threadkeep.replay._stated import WholeMeta, context_needs
 
 if TYPE_CHECKING:
     from threadkeep.lineage import Lineage
@@ -20,8 +20,9 @@ __all__ = ["read_context", "read_latest"]
 
 _SIEVE: Final = Sieve(context_needs)
 
+_LATEST_KINDS: Final = frozenset({"turn_context", "session_meta"})
 _LATEST_EVENTS: Final = frozenset({"token_count", "thread_settings_applied"})
-_LATEST: Final = Sieve(lambda kind, subtype: kind == "turn_context" or subtype in _LATEST_EVENTS)
+_LATEST: Final = Sieve(lambda kind, subtype: kind in _LATEST_KINDS or subtype in _LATEST_EVENTS)
 
 LOOKED_FOR: Final = 4 * 1024 * 1024
 """Bytes from the end within which the newest settings and usage are looked for; what is not there, the totals know."""
@@ -79,6 +80,10 @@ def read_latest(lineage: Lineage, totals: TotalsSource) -> Latest:
         for record in sifted(near, _LATEST, lineage.cost):
             lineage.cost.records_seen += 1
             lineage.cost.records_decoded += 1
+            if record.kind == "session_meta":
+                if segment.mode == PAGINATED and record.view(WholeMeta) is not None:
+                    break  # it hides what is older (storage.md 3.2, step 3)
+                continue
             latest.take(record)
             if latest.complete:
                 return latest

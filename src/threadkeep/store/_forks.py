@@ -72,6 +72,9 @@ def place_of(access: Access, lineage: Lineage, place: Place) -> tuple[str, int |
     if place.before is not None:
         return entry.position.rollout, entry.position.offset, False
     if entry.end is not None:
+        segment = lineage.segment(entry.end.rollout)
+        if segment is not None and entry.end.offset > segment.end:
+            return entry.end.rollout, None, True  # its last line has no end yet: a fork at the head leaves it out, too
         return entry.end.rollout, entry.end.offset, False
     following = next_turn(lineage, entry)
     if following is not None:  # it was cut off, and something else began

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -168,10 +170,17 @@ def test_one_client_serves_a_provider_until_its_key_changes() -> None:
     environ = {"KEY": "one"}
     clients = Clients(environ)
     there = provider("http://127.0.0.1:1/v1", env_key="KEY")
-    first = clients.of(there).client
-    assert clients.of(there).client is first
+    first = asyncio.run(clients.of(there)).client
+    assert asyncio.run(clients.of(there)).client is first
     environ["KEY"] = "two"
-    assert clients.of(there).client is not first
+    assert asyncio.run(clients.of(there)).client is not first
+
+
+def test_without_the_package_a_turn_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openai", None)
+    ran = run(FakeTurn(settings("http://127.0.0.1:1/v1")))
+    assert ran.failure is not None
+    assert "pip install" in ran.failure.message
 
 
 def test_a_provider_without_an_address_is_refused() -> None:

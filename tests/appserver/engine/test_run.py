@@ -190,6 +190,41 @@ def test_calls_of_other_kinds_are_answered_with_outputs_of_their_kind() -> None:
     assert model.asked[1].input[-1] == ran.items[1]
 
 
+def test_a_search_for_tools_finds_none() -> None:
+    search = {"type": "tool_search_call", "id": "ts_1", "call_id": "c1", "execution": "client", "arguments": {"q": "x"}}
+    done = {"type": "response.output_item.done", "item": search}
+    with Scripted(Answer([done, completed()]), says("fine", 2)) as model:
+        ran = run(tool_turn(model))
+    assert ran.items[1] == {
+        "type": "tool_search_output",
+        "id": ran.items[1]["id"],
+        "call_id": "c1",
+        "status": "completed",
+        "execution": "client",
+        "tools": [],
+    }
+    assert model.asked[1].input[-1] == ran.items[1]
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "message", "id": "msg_1", "role": "assistant"},
+        {"type": "local_shell_call", "id": "l_1", "call_id": "c", "status": "completed"},
+        {"type": "new_kind", "id": "n_1"},
+        {"type": "compaction_trigger"},
+    ],
+    ids=["no content", "no action", "new kind", "trigger"],
+)
+def test_an_item_that_no_thread_keeps_is_yielded_and_not_sent_again(item: Json) -> None:
+    odd = {"type": "response.output_item.done", "item": item}
+    with Scripted(Answer([odd, *call("lookup", "{}"), completed()]), says("fine", 2)) as model:
+        ran = run(tool_turn(model))
+    assert ran.failure is None
+    assert ran.items[0].items() >= item.items()
+    assert [sent["type"] for sent in model.asked[1].input] == ["message", "function_call", "function_call_output"]
+
+
 @pytest.mark.parametrize(("tokens", "unit", "kept"), [(None, "chars", 12_000), (1_000, "tokens", 4_000)])
 def test_a_long_output_is_kept_whole_and_shown_cut(tokens: int | None, unit: str, kept: int) -> None:
     long = "é" * 10_000 + "z" * 10_000
@@ -288,6 +323,19 @@ def test_an_interrupted_turn_lets_go_of_its_connection_at_once(how: str) -> None
                 task.cancel()
             await asyncio.wait({task}, timeout=5)
             assert task.done()
+            assert await asyncio.to_thread(model.gone.wait, 5)
+            await engine.close()
+
+        asyncio.run(asyncio.wait_for(drive(), 15))
+
+
+def test_a_complete_response_lets_go_of_its_connection_whatever_the_provider_does() -> None:
+    with Scripted(Answer([created(), *message("whole"), completed()], hold=True)) as model:
+
+        async def drive() -> None:
+            engine = ResponsesEngine({})
+            events = [event async for event in engine.run(FakeTurn(settings(model.base_url)))]
+            assert isinstance(events[-1], Usage)
             assert await asyncio.to_thread(model.gone.wait, 5)
             await engine.close()
 

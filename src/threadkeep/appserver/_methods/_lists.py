@@ -84,13 +84,13 @@ def thread_items_list(call: Call) -> Any:
     """A page of a thread's items, of all turns or of one."""
     params = call.params
     cursor = params.get("cursor")
-    turn = params.get("turnId")
+    turn: str | None = params.get("turnId") or None
     defer = (params.get("deferOutput") or {}) if turn else {}  # of one turn only (0.169.0 observed)
-    if isinstance(cursor, dict) and not turn:
+    if isinstance(cursor, dict) and turn is None:
         raise _rpc.invalid_params("turnId is required when cursor is an item anchor")
     _, snapshot = _opened(call)
     with snapshot:
-        if isinstance(cursor, dict):
+        if isinstance(cursor, dict) and turn is not None:
             cursor = snapshot.item_cursor(turn, cursor["itemId"])
             if cursor is None:
                 raise _rpc.invalid_params("cursor.itemId does not identify an item in the requested history scope")

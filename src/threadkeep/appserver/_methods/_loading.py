@@ -88,9 +88,7 @@ def refuse_archived(server: Server, thread_id: str) -> None:
         ThreadNotFound: There is none.
     """
     if server.store.read(thread_id).archived:
-        raise _rpc.invalid(
-            f"session {thread_id} is archived. Run `codex unarchive {thread_id}` to unarchive it first."
-        )
+        raise _rpc.invalid(f"session {thread_id} is archived. Run `codex unarchive {thread_id}` to unarchive it first.")
 
 
 def usage_json(thread_id: str, turn_id: str | None, usage: TokenUsageInfo | None) -> dict[str, Any] | None:
@@ -134,9 +132,7 @@ def first_page(snapshot: Snapshot, asked: Mapping[str, Any] | None, running: str
     }
 
 
-def with_all_turns(
-    snapshot: Snapshot, thread: dict[str, Any], rest: dict[str, Any], running: str | None
-) -> Streamed:
+def with_all_turns(snapshot: Snapshot, thread: dict[str, Any], rest: dict[str, Any], running: str | None) -> Streamed:
     """A result whose thread holds all of its turns, made while it is sent; the snapshot is closed at its end."""
     return Streamed(_pieces(snapshot, thread, rest, running), snapshot.close)
 

@@ -1,11 +1,13 @@
 """Clients of model providers: the official ``openai`` package, set up as the home's configuration says.
 
-The package is imported when the first model call is made (half a second). It retries nothing by itself and reads no
-variable of the environment that Codex does not read: what is asked for, and how often, is decided here.
+The package is imported when the first model call is made, beside the loop (it takes half a second). It retries nothing
+by itself and reads no variable of the environment that Codex does not read: what is asked for, and how often, is
+decided here.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -61,11 +63,11 @@ class Clients:
         self._stored_key = stored_key
         self._endpoints: dict[bytes, Endpoint] = {}
 
-    def of(self, provider: Provider) -> Endpoint:
+    async def of(self, provider: Provider) -> Endpoint:
         """Where a provider is called.
 
         Raises:
-            EngineFailure: Its key is not there, or nobody knows where it is.
+            EngineFailure: Its key is not there, nobody knows where it is, or the package is not installed.
         """
         if provider.base_url is None:
             raise EngineFailure(f"provider {provider.id} has no base_url: threadkeep cannot call it")
@@ -78,9 +80,10 @@ class Clients:
         known_by = msgspec.json.encode((provider, key, headers))
         endpoint = self._endpoints.get(known_by)
         if endpoint is None:
+            made = await asyncio.to_thread(_new_endpoint, provider, provider.base_url, key, headers)
             if len(self._endpoints) >= MAX_CLIENTS:
                 del self._endpoints[next(iter(self._endpoints))]
-            endpoint = self._endpoints[known_by] = _new_endpoint(provider, provider.base_url, key, headers)
+            endpoint = self._endpoints.setdefault(known_by, made)
         return endpoint
 
     async def close(self) -> None:
@@ -92,7 +95,10 @@ class Clients:
 
 
 def _new_endpoint(provider: Provider, base_url: str, key: str | None, headers: Mapping[str, str]) -> Endpoint:
-    from openai import AsyncOpenAI, Omit, Timeout
+    try:
+        from openai import AsyncOpenAI, Omit, Timeout
+    except ModuleNotFoundError:
+        raise EngineFailure("model calls need the openai package: pip install 'threadkeep[server]'") from None
 
     mine: dict[str, str | Omit] = {
         "OpenAI-Organization": Omit(),

@@ -40,7 +40,8 @@ class ResponsesEngine:
         Raises:
             EngineFailure: It cannot go on.
         """
-        async with aclosing(Turn(turn, self._clients.of(turn.settings.provider)).run()) as events:
+        endpoint = await self._clients.of(turn.settings.provider)
+        async with aclosing(Turn(turn, endpoint).run()) as events:
             async for event in events:
                 yield event
 
@@ -50,7 +51,8 @@ class ResponsesEngine:
         Raises:
             EngineFailure: It cannot be compacted.
         """
-        async with aclosing(Turn(turn, self._clients.of(turn.settings.provider)).compact()) as events:
+        endpoint = await self._clients.of(turn.settings.provider)
+        async with aclosing(Turn(turn, endpoint).compact()) as events:
             async for event in events:
                 yield event
 

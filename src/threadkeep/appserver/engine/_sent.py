@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from threadkeep.records import present
+from threadkeep.records import CompactionTrigger, present, response_item
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -122,8 +122,9 @@ def sent_items(history: Iterable[msgspec.Raw], *, openai: bool) -> list[dict[str
 
 
 def is_known(item: msgspec.Raw) -> bool:
-    """Whether an item is of a kind that a thread keeps (``storage.md`` 2.5)."""
-    return (kind := _taken_apart(item).kind) in _SENT and kind != "compaction_trigger"
+    """Whether an item is one that a thread keeps: of a known kind, and as its schema has it (``storage.md`` 2.5)."""
+    known = response_item(item)
+    return known is not None and not isinstance(known, str | CompactionTrigger)
 
 
 def _taken_apart(raw: msgspec.Raw) -> _Item:

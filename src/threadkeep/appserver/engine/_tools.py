@@ -18,6 +18,7 @@ _OUTPUTS: Final = {
     "function_call": ("fco", "function_call_output"),
     "custom_tool_call": ("ctco", "custom_tool_call_output"),
     "local_shell_call": ("fco", "function_call_output"),
+    "tool_search_call": ("tso", "tool_search_output"),
 }
 """Of each kind of call that is answered here: the prefix of its output's id, and the kind of its output."""
 
@@ -30,6 +31,7 @@ class _Call(msgspec.Struct):
     name: str | None = None
     namespace: str | None = None
     arguments: Any = None
+    execution: str | None = None
 
 
 _decode_call: Final = msgspec.json.Decoder(_Call).decode
@@ -95,14 +97,17 @@ class Tools:
 def is_call(item: msgspec.Raw) -> bool:
     """Whether an item of the model is a call that it awaits an answer to."""
     call = _decode_call(item)
-    return call.type in _OUTPUTS and call.call_id is not None
+    return call.type in _OUTPUTS and call.call_id is not None and call.execution != "server"
 
 
 def output_of(item: msgspec.Raw, output: Any) -> msgspec.Raw:
     """The item that answers a call."""
     call = _decode_call(item)
     prefix, kind = _OUTPUTS[call.type]
-    answer = {"type": kind, "id": f"{prefix}_{new_id()}", "call_id": call.call_id, "output": output}
+    answer: dict[str, Any] = {"type": kind, "id": f"{prefix}_{new_id()}", "call_id": call.call_id}
+    # A search for tools has no words for its answer: it finds none.
+    nothing = {"status": "completed", "execution": "client", "tools": []}
+    answer |= nothing if kind == "tool_search_output" else {"output": output}
     return msgspec.Raw(msgspec.json.encode(answer))
 
 
