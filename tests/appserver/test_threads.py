@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from threadkeep.appserver import _loaded
 from threadkeep.errors import ThreadBusy
 from threadkeep.store import ThreadStore
 
@@ -443,4 +444,30 @@ def test_a_list_of_threads_goes_on_where_it_ended(client: Client, make_thread: M
         seen += [thread["id"] for thread in page["data"]]
         cursor = page["nextCursor"]
     assert cursor is None
-    assert seen == made[::-1]
+    assert seen == sorted(made, reverse=True)  # by the time in their ids
+
+
+# unload
+
+
+def test_a_thread_that_nobody_watches_is_let_go(
+    connect: Connect, make_thread: MakeThread, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_loaded, "_LOOKED_AT_EVERY", 0.02)
+    (home / "config.toml").write_text("thread_unload_delay_secs = 0\n")
+    watcher, other = connect(), connect()
+    watched, left = make_thread(), make_thread()
+    for thread in (watched, left):
+        watcher.request("thread/resume", {"threadId": thread, "excludeTurns": True})
+    watcher.request("thread/unsubscribe", {"threadId": left})
+    closed = other.wait(lambda message: message.get("method") == "thread/closed")
+    assert closed["params"] == {"threadId": left}
+    assert notes(other, "thread/status/changed")[-1] == {"threadId": left, "status": {"type": "notLoaded"}}
+    assert other.request("thread/loaded/list", {})["data"] == [watched]
+    with ThreadStore.open(home) as store:
+        store.writer(left).close()
+    watcher.request("thread/resume", {"threadId": left, "excludeTurns": True})
+    watcher.close()
+    other.wait(lambda message: message.get("method") == "thread/closed" and message["params"]["threadId"] == watched)
+    other.wait(lambda _: len(notes(other, "thread/closed")) == 3)
+    assert other.request("thread/loaded/list", {})["data"] == []

@@ -5,10 +5,10 @@ Nothing here waits for a fixed time: a wait looks at the screen until it shows w
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 from typing import TYPE_CHECKING, Final, Self
 
@@ -53,7 +53,8 @@ class Screen:
         self._environment = {**clean_environment(home, env), "TERM": "xterm-256color"}
         self._cwd = cwd
         self._log = log
-        self._socket = f"/tmp/tk-{os.getpid()}-{time.monotonic_ns()}"
+        # A folder of its own, with a name that is short enough for a socket.
+        self._folder = tempfile.mkdtemp(prefix="tmux-")
 
     @staticmethod
     def is_possible() -> bool:
@@ -76,6 +77,7 @@ class Screen:
             self.keep("end")
         finally:
             self._tmux("kill-server", check=False)
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
     def text(self) -> str:
@@ -132,7 +134,7 @@ class Screen:
 
     def _tmux(self, *arguments: str, check: bool = True) -> str:
         done = subprocess.run(
-            ["tmux", "-S", self._socket, *arguments],
+            ["tmux", "-S", f"{self._folder}/s", *arguments],
             env=self._environment,
             capture_output=True,
             text=True,

@@ -39,6 +39,9 @@ FOUND: Final[dict[str, list[Rollout]]] = {
     "a patch that comes in the turn after its own": [
         Rollout(LEGACY, [*turn(0), *turn(1, Part("patched", 1, 0)), *turn(2)]),
     ],
+    "an item that comes in a turn that is taken back": [
+        Rollout(LEGACY, [*turn(0), *turn(1, Part("planned", 0, 0)), *turn(2, Part("roll back", 2, 2))]),
+    ],
     "an item of a turn that a legacy file never had": [
         Rollout(LEGACY, [Part("said"), Part("complete"), *turn(1, Part("planned", 0, 0))]),
     ],
@@ -106,6 +109,10 @@ def test_turns_are_those_of_the_oracle(family: Family) -> None:
 
 def test_pages_of_turns_make_the_whole(family: Family) -> None:
     promises.turn_pages_make_the_whole(family, "full", 1)
+
+
+def test_turns_one_by_one_make_the_whole(family: Family) -> None:
+    promises.turns_one_by_one_make_the_whole(family, "full")
 
 
 def test_turns_are_found(family: Family) -> None:

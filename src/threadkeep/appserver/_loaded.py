@@ -146,11 +146,11 @@ class LoadedThread:
 
     # The end
 
-    def idle_for(self) -> float:
-        """Seconds for which nobody has watched it; 0 while somebody does, or a turn runs."""
+    def idle_for(self, seconds: float) -> bool:
+        """Whether nobody has watched it for so long, and nothing runs in it."""
         if self._watchers or self.run is not None:
-            return 0.0
-        return time.monotonic() - self._unwatched_since
+            return False
+        return time.monotonic() - self._unwatched_since >= seconds
 
     def close(self) -> None:
         """Give the right to write back."""
@@ -230,7 +230,7 @@ class LoadedThreads:
     def _keep(self) -> None:
         while not self._closed.wait(_LOOKED_AT_EVERY):
             for thread in self.all():
-                if thread.idle_for() >= self._unload_seconds():
+                if thread.idle_for(self._unload_seconds()):
                     self._server.in_lane(thread.id, self._unloading(thread))
 
     def _unload_seconds(self) -> float:
@@ -239,7 +239,7 @@ class LoadedThreads:
 
     def _unloading(self, thread: LoadedThread) -> Callable[[], None]:
         def unload() -> None:
-            if self.get(thread.id) is thread and thread.idle_for() >= self._unload_seconds():
+            if self.get(thread.id) is thread and thread.idle_for(self._unload_seconds()):
                 self.remove(thread)
                 self._server.broadcast("thread/closed", {"threadId": thread.id})
 

@@ -167,7 +167,7 @@ def test_a_context_that_fills_up_within_a_turn_is_compacted_between_calls() -> N
         ran = run(FakeTurn(given, [*history("one"), user("now", "msg_now")], tools=lambda _: "y" * 400))
     assert ran.failure is None
     assert [type(event) for event in ran.events if not isinstance(event, ItemStarted)][:6] == [
-        *[ItemDone, ItemDone, Usage, Compacting, Usage, Compacted],
+        *[ItemDone, Usage, ItemDone, Compacting, Usage, Compacted],
     ]
     assert model.asked[1].input[-2]["type"] == "function_call_output"
     event, kept = compacted(ran)

@@ -74,6 +74,7 @@ class FakeTurn:
     turn_id: str = TURN
     called: list[ToolCall] = field(default_factory=list)
     pause: float = 0.0
+    calling: asyncio.Event | None = None
     _steered: list[msgspec.Raw] = field(default_factory=list)
     _something: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -95,6 +96,8 @@ class FakeTurn:
     async def call_tool(self, call: ToolCall) -> ToolResult:
         """Answer a call."""
         self.called.append(call)
+        if self.calling is not None:
+            self.calling.set()
         await asyncio.sleep(self.pause)
         return ToolResult(self.tools(call), success=True)
 

@@ -198,14 +198,13 @@ class Turn:
                     self._add(output)
             raise
         usage = reply.completed.usage if reply.completed is not None else None
-        if usage is not None:
+        if usage is not None and reply.completed is not None:
             self._tokens = usage.total_tokens
+            yield Usage(usage, reply.completed.response_id)
         for output in await self._outputs(calls):
             yield ItemDone(output)
             self._add(output)
         reply.answered = reply.answered or bool(calls)
-        if usage is not None and reply.completed is not None:
-            yield Usage(usage, reply.completed.response_id)
 
     # --- tools --------------------------------------------------------------------------------------------------------
 
