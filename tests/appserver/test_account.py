@@ -31,6 +31,12 @@ def test_a_provider_with_no_need_of_openai_needs_no_account(tmp_path: Path) -> N
     assert (answer["account"], answer["requiresOpenaiAuth"]) == (None, False)
 
 
+def test_a_provider_with_a_key_of_its_own_has_no_account(tmp_path: Path) -> None:
+    text = f'model_provider = "own"\n{OWN}requires_openai_auth = true\nenv_key = "OWN_KEY"\n'
+    answer = ask(account_read, tmp_path, text, environ={"OWN_KEY": SECRET})
+    assert (answer["account"], answer["requiresOpenaiAuth"]) == (None, True)
+
+
 @pytest.mark.parametrize("source", ["file", "environment"])
 def test_a_key_is_an_account(tmp_path: Path, source: str) -> None:
     if source == "file":

@@ -293,6 +293,13 @@ def test_the_workspace_has_the_folders_of_the_configuration(home: Path) -> None:
     assert found.permission_profile["network"] == "enabled"
 
 
+def test_folders_that_a_request_names_are_the_workspace(home: Path) -> None:
+    config = load(home, 'sandbox_mode = "workspace-write"\n[sandbox_workspace_write]\nwritable_roots = ["/x"]\n')
+    found = settings(config, runtimeWorkspaceRoots=["/work", "/y"])
+    assert found.runtime_workspace_roots == ("/work", "/y")
+    assert found.sandbox["writableRoots"] == ["/y", "/x"]
+
+
 def test_a_granular_policy_has_every_member(home: Path) -> None:
     text = "approval_policy = { granular = { sandbox_approval = true, rules = false, mcp_elicitations = true } }\n"
     assert settings(load(home, text)).approval_policy == {
@@ -395,6 +402,9 @@ def test_a_fork_takes_rights_and_approvals_of_its_parent_and_the_model_of_the_co
     config = load(home, TOP + CONFIG)
     expected = ("gpt-6-sol", "low", "flex", "/then", "never", "user", "readOnly")
     assert shown(settings(config, STATED, fork=True)) == expected
+    asked = settings(config, STATED, fork=True, config={"approval_policy": "on-request"})
+    assert shown(asked) == expected
+    assert settings(config, STATED, fork=True, approvalPolicy="on-request").approval_policy == "on-request"
 
 
 @pytest.mark.parametrize(
@@ -402,15 +412,16 @@ def test_a_fork_takes_rights_and_approvals_of_its_parent_and_the_model_of_the_co
     [
         ({"permission_profile": {"type": "disabled"}}, ("dangerFullAccess", None)),
         ({"active_permission_profile": {"id": ":workspace"}}, ("workspaceWrite", ":workspace")),
-        ({"active_permission_profile": {"id": "gone"}}, ("readOnly", None)),
-        ({"permission_profile": {"type": "external", "network": "enabled"}}, ("readOnly", None)),
-        ({"permission_profile": {**READ_ONLY, "network": "enabled"}}, ("readOnly", None)),
+        ({}, ("readOnly", None)),
+        ({"active_permission_profile": {"id": "gone"}}, ("workspaceWrite", None)),
+        ({"permission_profile": {"type": "external", "network": "enabled"}}, ("workspaceWrite", None)),
+        ({"permission_profile": {**READ_ONLY, "network": "enabled"}}, ("workspaceWrite", None)),
     ],
 )
 def test_recorded_rights_are_taken_over_by_name_or_where_they_are_plain(
     home: Path, stated: dict[str, Any], expected: tuple[str, str | None]
 ) -> None:
-    config = load(home, TOP.replace("danger-full-access", "read-only") + CONFIG)
+    config = load(home, TOP.replace("danger-full-access", "workspace-write") + CONFIG)
     assert rights(settings(config, {**STATED, **stated})) == expected
 
 
@@ -493,7 +504,8 @@ def test_settings_are_recorded_as_codex_records_them(home: Path) -> None:
 
 def test_recorded_settings_resume_to_the_same_settings(home: Path) -> None:
     config = load(home, TOP + CONFIG)
-    found = settings(config, STATED)
+    found = settings(config, {**STATED, "personality": "friendly", "reasoning_summary": "concise"})
+    assert (found.personality, found.summary) == ("friendly", "concise")
     assert settings(config, found.applied()) == found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -11,6 +12,7 @@ import msgspec
 import pytest
 from tests.appserver.in_process import TIMEOUT, Client, EchoEngine
 
+from threadkeep.appserver._listening import listening, parse
 from threadkeep.appserver._outbox import HIGH_WATER, Outbox
 from threadkeep.appserver._server import Server
 from threadkeep.bench._appserver_beside import beside
@@ -140,6 +142,13 @@ def test_a_client_that_stops_reading_holds_no_more_than_a_little(server: Server,
             ask(other)
 
         assert HIGH_WATER <= sum(each.outbox.waiting for each in slow) <= 5 * 2 * HIGH_WATER
+
+
+def test_a_short_answer_does_not_wait_for_an_acknowledgement_of_what_was_sent_before() -> None:
+    with listening(parse("ws://127.0.0.1:0", "/")) as made, socket.create_connection(made.getsockname()):
+        accepted, _ = made.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
 def test_a_server_of_its_own_answers_others_while_it_sends_thirty_megabytes(longer: BenchHome, tmp_path: Path) -> None:

@@ -211,6 +211,18 @@ def _calls_have_outputs(history: list[Json]) -> bool:
     return calls == {item["call_id"] for item in history if item["type"] == "function_call_output"}
 
 
+def test_a_provider_that_is_gone_from_the_configuration_fails_the_turn(stage: Stage, home: Path) -> None:
+    table = '[model_providers.mine]\nname = "mine"\nbase_url = "http://127.0.0.1:1/v1"\n'
+    (home / "config.toml").write_text(table)
+    asked = {"cwd": str(home), "modelProvider": "mine"}
+    stage.thread = stage.client.request("thread/start", asked)["thread"]["id"]
+    (home / "config.toml").write_text("# nothing is left of it\n")
+    turn = stage.run()
+    assert turn["status"] == "failed"
+    assert "mine" in turn["error"]["message"]
+    assert "internal error" not in turn["error"]["message"]
+
+
 def test_a_mistake_of_the_engine_ends_the_turn_alone(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     async def script(_: RunningTurn) -> AsyncIterator[Event]:
         yield message("an answer")[0]

@@ -621,7 +621,9 @@ def _placed(entries: list[Entry]) -> list[Entry]:
     return found
 
 
-_BEGINNING: Final = frozenset("thread/status/changed turn/started item/started item/completed".split())
+_BEGINNING: Final = frozenset(
+    "thread/settings/updated thread/status/changed turn/started item/started item/completed".split()
+)
 """What may come while a turn begins."""
 
 

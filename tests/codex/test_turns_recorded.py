@@ -128,6 +128,10 @@ def sent_by_us(lab: Lab, prompt: str) -> list[Json]:
     return [item for item in sent[:-1] if message_text(item) != INSTRUCTIONS]
 
 
+def tools_offered(lab: Lab, prompt: str) -> set[str]:
+    return {str(tool.get("name")) for tool in lab.mock.wait_for_prompt(prompt).body["tools"]}
+
+
 def texts_of(items: list[Json]) -> list[str]:
     return [message_text(item) for item in items if item["type"] == "message"]
 
@@ -138,8 +142,10 @@ def test_codex_goes_on_with_turns_that_threadkeep_ran(lab: Lab, mode: str) -> No
         converse(server, lab, thread)
     told = context_of(lab, thread)
     shown_by_codex(lab, thread, mode)
-    assert ask_codex(lab, thread, f"codex after {thread}") == told
+    prompt = f"codex after {thread}"
+    assert ask_codex(lab, thread, prompt) == told
     assert "put in" in texts_of(told)
+    assert "look_up" in tools_offered(lab, prompt)
 
 
 def test_codex_goes_on_after_a_compaction_of_threadkeep_s(lab: Lab, mode: str) -> None:
@@ -152,7 +158,9 @@ def test_codex_goes_on_after_a_compaction_of_threadkeep_s(lab: Lab, mode: str) -
     told = context_of(lab, thread)
     assert "mock summary" in "".join(texts_of(told))
     shown_by_codex(lab, thread, mode)
-    assert ask_codex(lab, thread, f"codex after compaction of {thread}") == told
+    prompt = f"codex after compaction of {thread}"
+    assert ask_codex(lab, thread, prompt) == told
+    assert "look_up" in tools_offered(lab, prompt)
 
 
 def test_threadkeep_goes_on_with_turns_of_codex_and_codex_with_those(lab: Lab, mode: str) -> None:

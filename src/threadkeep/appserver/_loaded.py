@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from threadkeep.appserver import _rpc
+from threadkeep.errors import ThreadkeepError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,6 +144,17 @@ class LoadedThread:
         """Take the right to write again, after somebody else needed it for a change that was asked for."""
         self.writer = self.server.store.writer(self.id)
         self._seed = None
+
+    def renew(self) -> None:
+        """Give the right to write back and take it again: the rollout is opened anew. Where that fails, let it go."""
+        if self.run is not None or self.server.threads.get(self.id) is not self or not self.materialized:
+            return
+        self.writer.close()
+        try:
+            self.take_again()
+        except ThreadkeepError as error:
+            self.publish("warning", {"threadId": self.id, "message": f"thread {self.id} was let go: {error}"})
+            self.server.threads.remove(self)
 
     # The end
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from typing import TYPE_CHECKING, Any, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["EngineLoop"]
 
+MOST_APPENDING: Final = 32
+"""Turns whose records are written at once: they wait for the disk together."""
+
 T = TypeVar("T")
 
 
@@ -23,6 +27,7 @@ class EngineLoop:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        self._loop.set_default_executor(ThreadPoolExecutor(MOST_APPENDING, "append"))
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from threadkeep.appserver._config_values import ConfigProblem
 from threadkeep.appserver._engine_steps import END, EngineSteps
 from threadkeep.appserver._happening import Happening
 from threadkeep.appserver._in_order import InOrder
@@ -201,7 +202,7 @@ class Run:
                 self._interrupted = True
         except EngineFailure as problem:
             error, details = failure(problem.message, problem.info), problem.details
-        except ThreadkeepError as problem:
+        except (ThreadkeepError, ConfigProblem) as problem:
             error = failure(str(problem), "other")
         except Exception as problem:  # noqa: BLE001  # whatever an engine does wrong, the turn ends and the thread goes on
             traceback.print_exception(problem, file=sys.stderr)
@@ -336,6 +337,8 @@ class Run:
         except Exception as problem:  # noqa: BLE001  # the end could not be kept: this is what clients are told
             if not isinstance(problem, ThreadkeepError):
                 traceback.print_exception(problem, file=sys.stderr)
+            # A writer that is not sure of what it wrote takes nothing more; a new one looks at what stands.
+            self._thread.server.in_lane(self._thread.id, self._thread.renew)
             error = error or failure(str(problem), "other")
             turn = happening.ended({"started_at": self._recording.started_at}, error)
         await self._in_order.do(lambda: self._tell_end(turn, wire_error(error, details) if error is not None else None))

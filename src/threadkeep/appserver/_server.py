@@ -14,7 +14,6 @@ import os
 import sys
 import threading
 import time
-import traceback
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -298,6 +297,8 @@ class Server:
     @staticmethod
     def _unexpected(error: BaseException) -> RpcError:
         """An error of ours: the whole story goes to standard error, the client is told what it was."""
+        import traceback
+
         traceback.print_exception(error, file=sys.stderr)
         return _rpc.internal(f"internal error: {type(error).__name__}: {error}")
 

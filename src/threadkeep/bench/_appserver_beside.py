@@ -120,6 +120,7 @@ def beside(name: str, port: int, pid: int, thread_id: str, cwd: str) -> Beside:
         percentile(taken, 0.99),
         round(max(taken), 3),
         percentile(alone, 0.5),
+        round(max(alone), 3),
         peak,
         peak - before if peak is not None and before is not None else None,
     )

@@ -99,6 +99,7 @@ class Beside(msgspec.Struct):
         ms_p99: What one of a hundred exceeds.
         ms_max: The slowest.
         alone_p50: The median where nothing else is asked.
+        alone_max: The slowest of those: what the machine adds.
         peak_bytes: The most memory that the server had (VmHWM); None where the system does not say.
         grown_bytes: By how much the large answer raised that.
     """
@@ -111,6 +112,7 @@ class Beside(msgspec.Struct):
     ms_p99: float
     ms_max: float
     alone_p50: float
+    alone_max: float
     peak_bytes: int | None
     grown_bytes: int | None
 

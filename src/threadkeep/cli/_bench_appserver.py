@@ -159,6 +159,7 @@ def _show_beside(session: Session, report: AppServerReport) -> None:
             f"{each.large_ms:,.0f} ms",
             f"{each.requests:,}",
             f"{each.alone_p50:.2f} ms",
+            f"{each.alone_max:.2f} ms",
             f"{each.ms_p50:.2f} ms",
             f"{each.ms_p99:.2f} ms",
             f"{each.ms_max:.2f} ms",
@@ -167,7 +168,7 @@ def _show_beside(session: Session, report: AppServerReport) -> None:
         ]
         for each in report.beside
     ]
-    titles = ("large answer", "took", "small", "alone", "p50", "p99", "slowest", "memory", "grown by")
+    titles = ("large answer", "took", "small", "alone", "slowest", "p50", "p99", "slowest", "memory", "grown by")
     session.table([Column(""), *(Column(title, right=True) for title in titles)], cells, titled=True)
 
 

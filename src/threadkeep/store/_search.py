@@ -14,7 +14,7 @@ import msgspec
 
 from threadkeep.errors import CorruptHistory, InvalidCursor, InvalidRequest, StorageFailure, ThreadNotFound
 from threadkeep.records import Cost
-from threadkeep.replay import MAX_LIMIT, turn_cursor, turn_page, whole_turns
+from threadkeep.replay import MAX_LIMIT, TurnReader, turn_cursor, turn_page
 from threadkeep.store._lists import list_threads
 from threadkeep.store._matches import Term, snippet
 from threadkeep.store._models import Thread
@@ -116,7 +116,7 @@ def search(
     progress: Callable[[int], None] | None,
 ) -> FoundPage:
     """A page of the threads that hold a term (see `ThreadStore.search`)."""
-    term = " ".join(term.split())
+    term = _in_one_line(term)
     if not term:
         raise InvalidRequest("a search needs a term that is not blank")
     shown: dict[str, str] = {}
@@ -151,15 +151,30 @@ def _first(access: Access, lineage: Lineage, term: str) -> str | None:
 
     What a fork inherits is its source's, which is found itself.
     """
-    if not any(_may_hold(segment, term) for segment in _own(lineage)):
+    own = list(_own(lineage))
+    if not any(_may_hold(segment, term) for segment in own):
         return None
     wanted = Term(term)
-    for entry in whole_turns(lineage, "messages", first_start=lambda segment: access.of(segment).first_start):
-        for item in entry.turn["items"]:
-            text = " ".join((said(item) or "").split())
-            for start, end in wanted.spans(text):
-                return snippet(text, start, end)[0]
+    rollouts = {segment.rollout_id for segment in own}
+    around: str | None = None
+    for entry in TurnReader(lineage, "messages", first_start=lambda segment: access.of(segment).first_start):
+        if entry.position.rollout not in rollouts:
+            break
+        around = _around(entry.turn, wanted) or around
+    return around
+
+
+def _around(turn: dict[str, Any], wanted: Term) -> str | None:
+    """What stands around the first place where a turn holds the term, in one line."""
+    for item in turn["items"]:
+        text = _in_one_line(said(item) or "")
+        for start, end in wanted.spans(text):
+            return _in_one_line(snippet(text, start, end)[0])
     return None
+
+
+def _in_one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _own(lineage: Lineage) -> Iterator[Segment]:

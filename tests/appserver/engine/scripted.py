@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
 import threading
@@ -69,7 +68,7 @@ class Scripted:
         self.answers: list[Answer] = list(answers)
         self.asked: list[Asked] = []
         self.gone = threading.Event()
-        """Set when a client left while its stream was held."""
+        """Set when a client left before its answer was whole, or while it was held."""
         self.changed = threading.Condition()
         self._released = threading.Event()
         owner = self
@@ -154,11 +153,13 @@ class _Handler(BaseHTTPRequestHandler):
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
         answer = self.model.take(Asked(self.path, headers, raw, time.monotonic()))
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        try:
             if answer.events is None:
                 self._whole(answer)
             else:
                 self._stream(answer, answer.events)
+        except (BrokenPipeError, ConnectionResetError):
+            self.model.gone.set()
 
     def _whole(self, answer: Answer) -> None:
         data = (answer.body if isinstance(answer.body, str) else json.dumps(answer.body)).encode()

@@ -126,6 +126,18 @@ def test_what_people_said_is_kept_as_far_as_it_fits(name: str, tokens: int) -> N
     assert " tokens truncated…" in json.dumps(said[0], ensure_ascii=False)
 
 
+def test_tools_and_instructions_that_a_history_states_stay_first() -> None:
+    tools = raw({"type": "additional_tools", "id": "at_1", "role": "developer", "tools": [{"type": "function"}]})
+    older = raw({"type": "additional_tools", "id": "at_0", "role": "developer", "tools": []})
+    stated = [older, tools, developer("Be brief."), *history("one", "two")]
+    with Scripted(says("S")) as model:
+        given = settings(model.base_url, instructions="Be brief.")
+        _, kept = compacted(run(FakeTurn(given, stated), compact=True))
+    assert kept[0] == plain(tools)
+    assert texts(kept)[1:4] == ["Be brief.", "one", "<permissions instructions>x"]
+    assert "at_0" not in json.dumps(kept)
+
+
 def test_messages_that_are_kept_stay_as_they_are() -> None:
     kept = kept_messages(history("one", "two"), 1_000)
     assert [plain(item) for item in kept] == [plain(user("one", "msg_one")), plain(user("two", "msg_two"))]

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 import pytest
 from tests.appserver.engine.scripted import Asked, Scripted, says
-from tests.appserver.engine.turns import THREAD, FakeTurn, provider, run, settings
+from tests.appserver.engine.turns import THREAD, FakeTurn, developer, provider, run, settings, user
 
 from threadkeep.appserver.engine import TurnSettings
 
@@ -58,6 +58,13 @@ def test_the_instructions_come_first_the_same_in_every_call() -> None:
     first, again = (asked(instructions="Be brief.").input[0] for _ in range(2))
     assert first == again
     assert (first["role"], first["content"]) == ("developer", [{"type": "input_text", "text": "Be brief."}])
+
+
+def test_instructions_that_stand_in_the_history_are_not_said_twice() -> None:
+    with Scripted(says("fine")) as model:
+        given = settings(model.base_url, instructions="Be brief.")
+        run(FakeTurn(given, [developer("Be brief."), developer("Be brief. Always."), user("hello")]))
+    assert [item["content"][0]["text"] for item in model.asked[0].input] == ["Be brief.", "Be brief. Always.", "hello"]
 
 
 def test_a_schema_of_the_answer_is_asked_for_strictly() -> None:

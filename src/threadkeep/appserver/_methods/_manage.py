@@ -57,17 +57,8 @@ def changed(call: Call, thread_id: str, change: Callable[[bool], Thread]) -> Thr
             )
             return done
     finally:
-        if loaded is not None and call.server.threads.get(thread_id) is loaded:
-            _take_again(loaded)
-
-
-def _take_again(loaded: LoadedThread) -> None:
-    """Take the right to write back; where somebody else was quicker, the thread is loaded no more."""
-    try:
-        loaded.take_again()
-    except errors.ThreadkeepError as error:
-        loaded.publish("warning", {"threadId": loaded.id, "message": f"thread {loaded.id} was let go: {error}"})
-        loaded.server.threads.remove(loaded)
+        if loaded is not None:
+            loaded.renew()
 
 
 def thread_name_set(call: Call) -> Any:

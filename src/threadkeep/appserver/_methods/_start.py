@@ -33,6 +33,7 @@ def thread_start(call: Call) -> Any:
     settings = session_settings(server.config, params)
     ephemeral = bool(params.get("ephemeral"))
     git = git_facts(settings.cwd)
+    tools = [{"type": "function", **tool} for tool in params.get("dynamicTools") or ()]
     writer = server.store.create(
         cwd=settings.cwd,
         mode=params.get("historyMode") or "paginated",
@@ -42,13 +43,13 @@ def thread_start(call: Call) -> Any:
         thread_source=params.get("threadSource"),
         originator=call.connection.client_name,
         git=git,
-        dynamic_tools=params.get("dynamicTools") or None,
+        dynamic_tools=tools or None,
         ephemeral=ephemeral,
     )
     thread = LoadedThread(
         server, writer, settings, ephemeral=ephemeral, seed=_seed(call, writer, settings, ephemeral=ephemeral)
     )
-    thread.dynamic_tools = list(params.get("dynamicTools") or [])
+    thread.dynamic_tools = tools
     server.threads.add(thread)
     with thread.lock:
         thread.watch(call.connection)
