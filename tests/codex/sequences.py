@@ -880,7 +880,6 @@ def archives(play: Play) -> None:
     client.follow("thread/unarchive", "thread/unarchived", threadId=thread)
     other.wait("thread/unarchived")
     client.call("thread/unarchive", threadId=thread)
-    client.call("thread/loaded/list")
     client.call("thread/read", threadId=thread)
     client.resume(thread, excludeTurns=True)
     client.turn(thread, f"back {USAGE}")
@@ -1191,7 +1190,7 @@ def lists_of_threads(play: Play) -> None:
     client.call("thread/list")
 
 
-@sequence(alone=True)
+@sequence(modes=(PAGINATED,), alone=True)
 def searches(play: Play) -> None:
     """Words are searched for in all threads, and in one."""
     client = play.client("a")

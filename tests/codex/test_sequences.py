@@ -54,10 +54,14 @@ ALLOWED: Final = (
     Allowed("delete-parents", r"deletion_of_a_parent-paginated", r""),
     Allowed("fork-facts", r".*", r'\.preview: expected "", got '),
     Allowed("fork-facts", r".*", r"\.forkedFromId: expected null, got "),
+    Allowed("fork-facts", r"reverts-paginated", r'\.serviceTier: expected "default", got null'),
+    Allowed("fork-facts", r"forks-paginated", r"c #\d+\+ notification thread/tokenUsage/updated: expected \(nothing\)"),
     Allowed("writer-owner", r"two_processes-.*", r'\.data: expected \(nothing\), got \{"owner"'),
     Allowed("refusals", r".*", r"(error|result) (memory/reset|experimentalFeature/enablement/set)\b"),
     Allowed("refusals", r".*", r"error thread/timeline/list\b"),
-    Allowed("empty-answers", r".*", r"(error|result) (account/rateLimits/read|threadSection/list|hooks/list)\b"),
+    Allowed(
+        "empty-answers", r".*", r"(error|result) (account/rateLimits/read|threadSection/list|hooks/list|skills/list)\b"
+    ),
     Allowed("empty-answers", r".*", r"(error|result) thread/(goal/get|(queue|attachment|backgroundTerminals)/list)\b"),
     Allowed("attached-threads", r"experimental_gate-.*", r"error thread/fork .*attachToSource"),
 )

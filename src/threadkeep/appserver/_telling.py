@@ -83,16 +83,18 @@ class Telling:
         """There is more of an item."""
         match event:
             case TextDelta():
-                self._part("agentMessage/delta", event.item_id, delta=event.delta)
+                self._part("item/agentMessage/delta", event.item_id, delta=event.delta)
             case SummaryDelta():
-                self._part("reasoning/summaryTextDelta", event.item_id, delta=event.delta, summaryIndex=event.index)
+                self._part(
+                    "item/reasoning/summaryTextDelta", event.item_id, delta=event.delta, summaryIndex=event.index
+                )
             case SummaryPart():
-                self._part("reasoning/summaryPartAdded", event.item_id, summaryIndex=event.index)
+                self._part("item/reasoning/summaryPartAdded", event.item_id, summaryIndex=event.index)
             case ThoughtDelta():
-                self._part("reasoning/textDelta", event.item_id, delta=event.delta, contentIndex=event.index)
+                self._part("item/reasoning/textDelta", event.item_id, delta=event.delta, contentIndex=event.index)
 
     def _part(self, name: str, item_id: str, **members: Any) -> None:
-        self._thread.publish(f"item/{name}", {**self._place, "itemId": item_id, **members})
+        self._thread.publish(name, {**self._place, "itemId": item_id, **members})
 
     def counted(self, usage: TokenUsageInfo | None) -> None:
         """Tokens were counted; None where no number is known."""

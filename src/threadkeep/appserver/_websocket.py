@@ -256,8 +256,8 @@ class _Client:
                     await self._socket.send(piece, text=True)
         except TimeoutError:
             self._outbox.close(f"a client took nothing for {self._patience:g} seconds")
-        except ConnectionAbortedError:  # half a message was sent, and there is no more of it
-            await self._close(_POLICY, self._outbox.closed or "")
+        except ConnectionAbortedError:
+            pass  # half a message was sent, and there is no more of it: the client was told why
         self._within = False
 
     async def _fragments(self, piece: bytes, patience: asyncio.Timeout, *, last: bool) -> AsyncIterator[memoryview]:
@@ -276,6 +276,8 @@ class _Client:
     async def _next(self) -> tuple[bytes, bool]:
         while (taken := self._outbox.try_take()) is None:
             if self._outbox.closed is not None:
+                # Said here and now: where the library finds that the rest of a message is missing, it says so and no more.
+                await self._close(_GOING_AWAY if self._ending else _POLICY, self._outbox.closed)
                 raise ConnectionAbortedError
             await self._ready.wait()
             self._ready.clear()

@@ -87,7 +87,8 @@ class _Runs(NamedTuple):
 
 def bytes_needed(sizes: Sequence[int], modes: Sequence[str]) -> int:
     """How much disk the generated threads and the servers' homes take, about."""
-    return len(modes) * sum(sizes) + 2 * max(sizes)
+    # At a time: a copy for each server, Codex's index of it and the copy of that, and a fork that Codex copies.
+    return len(modes) * sum(sizes) + 4 * max(sizes)
 
 
 def servers_of(codex: str | None) -> list[Server]:

@@ -243,7 +243,7 @@ def test_a_turn_whose_compaction_fails_fails() -> None:
 def test_an_interrupted_compaction_leaves_nothing() -> None:
     seen: list[Event] = []
     with Scripted(Answer([created()], hold=True)) as model:
-        turn = FakeTurn(settings(model.base_url, of={"stream_idle_timeout_ms": 300}), history("one"))
+        turn = FakeTurn(settings(model.base_url, of={"stream_idle_timeout_ms": 1_000}), history("one"))
         ran = run(turn, compact=True, seen=seen.append)
         assert model.gone.wait(5)
     assert [type(event) for event in seen] == [Compacting]

@@ -139,7 +139,7 @@ def test_a_tool_that_a_broken_stream_called_is_answered_before_the_next_call() -
 
 def test_a_stream_that_falls_silent_is_given_up() -> None:
     with Scripted(Answer([created(), b": still here\n\n"], hold=True)) as model:
-        ran = run(FakeTurn(settings(model.base_url, of={"stream_idle_timeout_ms": 200, "stream_max_retries": 1})))
+        ran = run(FakeTurn(settings(model.base_url, of={"stream_idle_timeout_ms": 1_000, "stream_max_retries": 1})))
         assert model.gone.wait(5)
     assert ran.failure is not None
     assert "idle timeout" in ran.failure.message
