@@ -5,7 +5,7 @@
 ``HOME`` is a Codex home whose model is a :class:`tests.codex.mock_responses.MockResponses`, ``PROJECT`` the working
 folder of the conversations, ``ROOT`` the folder that holds both (it is named ``<root>`` in the output), ``COMMAND`` the
 app-server on stdio. The output is one JSON array of ``[step, value]``, with ids, times, cursors and paths replaced as
-:class:`tests.codex.replaying.Names` does it, so that two servers that behave alike give the same output.
+:class:`tests.codex.transcripts.Names` does it, so that two servers that behave alike give the same output.
 
 It runs as a program of its own: the SDK takes its environment from the process, and leaves its pipes to the collector.
 """
@@ -35,7 +35,7 @@ from openai_codex import (
 from openai_codex.client import CodexClient
 from openai_codex.models import Notification, UnknownNotification
 from openai_codex.types import ReasoningEffort, SortDirection, ThreadListCwdFilter, ThreadSortKey, ThreadSourceKind
-from tests.codex.replaying import Names
+from tests.codex.transcripts import Names
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -56,6 +56,7 @@ STAGES: Final = {
     "plain": Setting(),
     "stdio": Setting(listen="stdio"),
     "compacting": Setting(top=f"model_auto_compact_token_limit = {LOW_LIMIT}\n"),
+    "unloading": Setting(top="thread_unload_delay_secs = 1\n"),
     "retrying": Setting(change=("stream_max_retries = 0", "stream_max_retries = 2")),
 }
 """The stages. Sequences that look at the whole home are *alone*: each has a server and a home of its own."""
@@ -415,7 +416,6 @@ def just_started(play: Play) -> None:
         ("thread/metadata/update", {"gitInfo": {"branch": "b"}}, ()),
         ("thread/unsubscribe", {}, ()),
         ("thread/inject_items", {"items": [message("user", "injected")]}, ()),
-        ("thread/revert", {"beforeTurnId": "x"}, ()),
         ("thread/items/list", {}, ()),
         ("thread/searchOccurrences", {"searchTerm": "x"}, ()),
         ("thread/memoryMode/set", {"mode": "disabled"}, ()),
@@ -423,12 +423,15 @@ def just_started(play: Play) -> None:
         ("turn/interrupt", {"turnId": "x"}, ()),
         ("thread/name/set", {"name": "early"}, ("thread/name/updated",)),
     ]
+    # After these 0.169.0 knows a thread in its index that has no records, and says that the records are missing.
+    stubs = {"thread/metadata/update", "thread/memoryMode/set"}
     for method, params, notifications in settings:
         thread = client.start()
         client.call("thread/turns/list", threadId=thread)
         client.follow(method, *notifications, threadId=thread, **params)
-        client.call("thread/turns/list", threadId=thread)
         client.call("thread/read", threadId=thread)
+        if method not in stubs:
+            client.call("thread/turns/list", threadId=thread)
     thread = client.start()
     client.follow("thread/name/set", "thread/name/updated", threadId=thread, name="early")
     client.call("thread/read", threadId=thread, includeTurns=True)
@@ -1096,6 +1099,25 @@ def nobody_watches(play: Play) -> None:
     other.turn(thread, f"two {USAGE}")
 
 
+@sequence(modes=(PAGINATED,), stage="unloading", alone=True)
+def unloading(play: Play) -> None:
+    """A thread that nobody watches is unloaded after a while, an ephemeral one for good, a running one later."""
+    client, other = play.client("a"), play.client("b")
+    for params in ({}, {"ephemeral": True}):
+        thread = client.start(**params)
+        client.turn(thread, f"one {USAGE}")
+        client.follow("thread/unsubscribe", "thread/closed", threadId=thread)
+        client.call("thread/loaded/list")
+        client.call("thread/read", threadId=thread)
+    thread = client.start()
+    turn = client.hold(thread, "stands")
+    client.call("thread/unsubscribe", threadId=thread)
+    play.quiet(1.5)
+    client.call("thread/loaded/list")
+    client.follow("turn/interrupt", "thread/closed", threadId=thread, turnId=turn)
+    other.call("thread/loaded/list")
+
+
 @sequence()
 def two_processes(play: Play) -> None:
     """A thread that another process holds can be read, listed and forked, not changed."""
@@ -1153,6 +1175,8 @@ def lists_of_threads(play: Play) -> None:
             while page.get("nextCursor"):
                 cursor = page["nextCursor"]
                 page = client.call("thread/list", sortKey=key, sortDirection=direction, limit=2, cursor=cursor)
+            if (key, direction) == ("created_at", "desc"):
+                continue  # The way back loses the anchor here in 0.169.0: its cursors are cut to seconds.
             other = "desc" if direction == "asc" else "asc"
             client.call("thread/list", sortKey=key, sortDirection=other, limit=2, cursor=first["backwardsCursor"])
             client.call("thread/list", sortKey=key, sortDirection=other, limit=2, cursor=page["backwardsCursor"])

@@ -14,7 +14,7 @@ import pytest
 from tests.codex.binary import REPOSITORY
 from tests.codex.client import clean_environment, write_config
 from tests.codex.mock_responses import MockResponses
-from tests.codex.replaying import members
+from tests.codex.transcripts import members
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ SDK: Final = "0.163.0"
 EXPLAINED: Final = {
     r"\.forkedFromId: expected null, got ": "fork-facts",
     r'\.preview: expected "", got ': "fork-facts",
-    r"list in another process.*\.preview: ": "fork-facts",
+    r"list in another process.*\.(preview|reasoningEffort): ": "fork-facts",
 }
 """Differences that are known: a pattern for the line that tells of one, and its id in the table of divergences."""
 

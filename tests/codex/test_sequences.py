@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from tests.codex.replaying import Difference, Stage, compare
+from tests.codex.replaying import Stage
 from tests.codex.sequences import SEQUENCES, STAGES
+from tests.codex.transcripts import Difference, Entry, compare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.codex.replaying import Entry
     from tests.codex.sequences import Sequence
 
 pytestmark = [pytest.mark.codex, pytest.mark.slow]
@@ -31,7 +31,7 @@ class Allowed:
     sequences: str
     """A pattern for the names of the sequences, with their mode (``forks-legacy``)."""
     line: str
-    """A pattern for what :meth:`tests.codex.replaying.Difference.line` says."""
+    """A pattern for what :meth:`tests.codex.transcripts.Difference.line` says."""
 
 
 _PAGES: Final = r"(error|result) thread/(items/list|items/read|searchOccurrences|timeline/list)\b"
@@ -131,3 +131,13 @@ def test_every_allowed_difference_is_a_known_divergence() -> None:
     from threadkeep.appserver._manifest import DIVERGENCES
 
     assert {each.divergence for each in ALLOWED} <= {each.id for each in DIVERGENCES}
+
+
+def test_a_comparison_sees_what_is_missing_more_changed_or_moved() -> None:
+    first = Entry("notification", "turn/started", {"turnId": "turn-1"})
+    second = Entry("notification", "turn/completed", {"turnId": "turn-1"})
+    assert compare({"a": [first, second]}, {"a": [first, second]}) == []
+    for got in ([first], [first, second, second], [second, first], [first, Entry(second.kind, second.name, {})], []):
+        assert compare({"a": [first, second]}, {"a": got})
+    assert compare({"a": [first, second]}, {"a": [second, first]}, ordered=False) == []
+    assert compare({}, {"a": [first]})

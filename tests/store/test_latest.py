@@ -9,9 +9,23 @@ import pytest
 from tests.codex.recorder import copy_home
 
 import threadkeep.replay._replay as replay
+from threadkeep.records import _build as build
 from threadkeep.store import ThreadFilter, ThreadStore
 
 FIXTURES: Final = Path(__file__).parents[1] / "fixtures" / "rollouts"
+APPLIED: Final = {
+    "model": "old",
+    "model_provider_id": "p",
+    "approval_policy": "never",
+    "approvals_reviewer": "user",
+    "permission_profile": {"type": "disabled"},
+    "cwd": "/w",
+    "service_tier": "flex",
+    "collaboration_mode": {
+        "mode": "default",
+        "settings": {"model": "old", "reasoning_effort": None, "developer_instructions": None},
+    },
+}
 HOMES: Final = sorted(str(path.parent.relative_to(FIXTURES)) for path in FIXTURES.glob("*/*/expected.json"))
 
 
@@ -32,7 +46,21 @@ def test_the_newest_settings_and_usage_are_those_of_the_context(home: str, near:
                 continue
             resumed = store.resume(thread.id)
             with store.snapshot(thread.id) as snapshot:
-                assert snapshot.latest() == (resumed.settings, resumed.usage)
+                settings, usage = snapshot.latest()
+            assert usage == resumed.usage
+            assert {**(settings or {}), **(resumed.settings or {})} == (settings or {})
+            assert (settings is None) == (resumed.settings is None)
+
+
+def test_what_a_turn_does_not_say_was_applied_before(tmp_path: Path) -> None:
+    with ThreadStore.open(tmp_path, durability="os") as store, store.create(cwd="/w") as writer:
+        writer.append("event_msg", build.thread_settings_applied(writer.thread_id, APPLIED))
+        with writer.turn("question", model="new") as turn:
+            turn.say("answer")
+        with store.snapshot(writer.thread_id) as snapshot:
+            settings, _ = snapshot.latest()
+    assert settings is not None
+    assert (settings["model"], settings["service_tier"]) == ("new", "flex")
 
 
 def test_what_is_looked_at_does_not_follow_the_distance_to_the_checkpoint(tmp_path: Path) -> None:
@@ -40,6 +68,8 @@ def test_what_is_looked_at_does_not_follow_the_distance_to_the_checkpoint(tmp_pa
     for turns in (20, 400):
         with ThreadStore.open(tmp_path / str(turns), durability="os") as store, store.create(cwd="/w") as writer:
             for number in range(turns):
+                if number % 10 == 0:
+                    writer.append("event_msg", build.thread_settings_applied(writer.thread_id, APPLIED))
                 with writer.turn(f"question {number}", model="m") as turn:
                     turn.say("answer " * 300)
                     turn.count(

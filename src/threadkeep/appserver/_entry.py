@@ -35,7 +35,12 @@ def serve_stdio(home: str, overrides: Sequence[tuple[str, str]]) -> int:
     from threadkeep.appserver import _stdio
     from threadkeep.appserver._server import Server
 
-    return _stdio.serve(Server(home, overrides=overrides), source, sink, received=received, handshake=handshake)
+    server = Server(home, overrides=overrides)
+    wrong = server.wrong_overrides()
+    if wrong is not None:
+        _stdio.say(wrong)
+        return 1
+    return _stdio.serve(server, source, sink, received=received, handshake=handshake)
 
 
 def _own_streams() -> tuple[int, int]:

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["no_such_thread", "rpc_error"]
 
-_NOT_LOADED: Final = frozenset(
-    {"thread/read", "thread/turns/list", "thread/readState/update"}
-)
+_NOT_LOADED: Final = frozenset({"thread/read", "thread/turns/list", "thread/readState/update"})
 _NOT_FOUND: Final = frozenset(
     {"turn/start", "turn/steer", "turn/interrupt", "thread/compact/start", "thread/inject_items", "thread/revert"}
 )

@@ -133,6 +133,18 @@ class Server:
                 self._config = Config.load(self.home, self._overrides)
             return self._config
 
+    def wrong_overrides(self) -> str | None:
+        """What is wrong with the ``--config`` options; None where nothing is."""
+        if not self._overrides:
+            return None
+        from threadkeep.appserver._config import ConfigProblem
+
+        try:
+            _ = self.config
+        except ConfigProblem as problem:
+            return str(problem)
+        return None
+
     @property
     def threads(self) -> LoadedThreads:
         """The threads that are loaded."""

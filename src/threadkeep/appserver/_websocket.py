@@ -276,7 +276,7 @@ class _Client:
     async def _next(self) -> tuple[bytes, bool]:
         while (taken := self._outbox.try_take()) is None:
             if self._outbox.closed is not None:
-                # Said here and now: where the library finds that the rest of a message is missing, it says so and no more.
+                # Said here and now: where the library finds the rest of a message missing, it says no more than that.
                 await self._close(_GOING_AWAY if self._ending else _POLICY, self._outbox.closed)
                 raise ConnectionAbortedError
             await self._ready.wait()

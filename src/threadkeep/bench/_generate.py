@@ -317,6 +317,7 @@ class _Thread:
         )
 
     def compaction(self) -> Iterator[bytes]:
+        attributed = self.last_turn
         yield from self.start()
         turn, started = self.last_turn, self.clock.ms
         summary = self.text(2_000)
@@ -335,7 +336,17 @@ class _Thread:
             first_window_id=self.window_ids[0],
             previous_window_id=self.window_ids[-2],
             window_id=self.window_ids[-1],
+            # Without all of these Codex reads the whole rollout for a fork (0.169.0 observed).
             resume_metadata={
+                "dynamic_tools": {"thread_id": self.made.thread_id, "tools": []},
+                "multi_agent_version": "v1",
+                "turn_attribution": {
+                    "turn_id": attributed,
+                    "turn_trigger": None,
+                    "parent_turn_id": None,
+                    "initiating_agent_path": None,
+                    "root_turn_id": attributed,
+                },
                 "last_started_turn_id": turn,
                 "previous_turn_settings": {"model": "gpt-5", "comp_hash": None, "realtime_active": False},
             }

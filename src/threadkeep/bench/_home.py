@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BenchHome", "made_home", "scratch_copy", "write_rollout"]
 
-_NOTE: Final = "made.json"
+_NOTE: Final = "made-2.json"
+"""Names the shape of what is generated, too: threads of another one are made anew."""
+
 _CREATED_MS: Final = 1_760_000_000_000
 _TOLD_EVERY: Final = 8_000_000
 

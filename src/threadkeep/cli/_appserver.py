@@ -125,6 +125,10 @@ def _serve_sockets(home: str, overrides: list[tuple[str, str]], address: Address
     from threadkeep.appserver import _listening
     from threadkeep.appserver._server import Server
 
+    server = Server(home, overrides=overrides)
+    wrong = server.wrong_overrides()
+    if wrong is not None:
+        raise click.BadParameter(wrong, param_hint="--config")
     with _listening.listening(address) as socket:
         lines = ["threadkeep app-server", f"  listening on: unix://{address.path}"]
         if address.kind == "ws":
@@ -132,7 +136,7 @@ def _serve_sockets(home: str, overrides: list[tuple[str, str]], address: Address
             place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
             lines[1] = f"  listening on: ws://{place}"
             lines += [f"  {probe}: http://{place}/{probe}" for probe in ("readyz", "healthz")]
-        Listener(Server(home, overrides=overrides), guard).run(socket, lambda: click.echo("\n".join(lines), err=True))
+        Listener(server, guard).run(socket, lambda: click.echo("\n".join(lines), err=True))
 
 
 @contextlib.contextmanager

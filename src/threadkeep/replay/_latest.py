@@ -19,11 +19,14 @@ class Latest:
 
     Attributes:
         settings: Payload of a ``turn_context``, or settings of a ``thread_settings_applied``; None: none was met.
+        applied: Settings of the newest ``thread_settings_applied``, which says more than a ``turn_context``; None: none
+            was met.
         usage: ``info`` of a ``token_count`` that has one; None: none was met.
     """
 
     def __init__(self) -> None:
         self.settings: msgspec.Raw | None = None
+        self.applied: msgspec.Raw | None = None
         self.usage: msgspec.Raw | None = None
 
     @property
@@ -36,7 +39,11 @@ class Latest:
         if record.subtype == "token_count":
             if self.usage is None:
                 self.usage = _stated_usage(record)
-        elif self.settings is None and (record.kind == "turn_context" or record.subtype == "thread_settings_applied"):
+        elif record.subtype == "thread_settings_applied":
+            if self.applied is None:
+                self.applied = stated_settings(record)
+                self.settings = self.settings or self.applied
+        elif self.settings is None and record.kind == "turn_context":
             self.settings = stated_settings(record)
 
 

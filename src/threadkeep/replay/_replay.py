@@ -24,7 +24,7 @@ _LATEST_KINDS: Final = frozenset({"turn_context", "session_meta"})
 _LATEST_EVENTS: Final = frozenset({"token_count", "thread_settings_applied"})
 _LATEST: Final = Sieve(lambda kind, subtype: kind in _LATEST_KINDS or subtype in _LATEST_EVENTS)
 
-LOOKED_FOR: Final = 4 * 1024 * 1024
+LOOKED_FOR: Final = 2 * 1024 * 1024
 """Bytes from the end within which the newest settings and usage are looked for; what is not there, the totals know."""
 
 
@@ -66,7 +66,8 @@ def read_context(lineage: Lineage, totals: TotalsSource | None) -> ModelContext:
 def read_latest(lineage: Lineage, totals: TotalsSource) -> Latest:
     """The settings and the usage that go with the context at the end of a lineage, without the context.
 
-    They stand near the end, wherever the checkpoint is.
+    They stand near the end, wherever the checkpoint is. Settings that were applied are looked for there alone: where
+    the newest are those of a turn, they say what a turn does not.
 
     Raises:
         BrokenLineage: An ancestor that is reached is missing or changed.
@@ -85,12 +86,13 @@ def read_latest(lineage: Lineage, totals: TotalsSource) -> Latest:
                     break  # it hides what is older (storage.md 3.2, step 3)
                 continue
             latest.take(record)
-            if latest.complete:
+            if latest.complete and latest.applied is not None:
                 return latest
         left -= segment.end - floor
         if left <= 0:
             break
-    _complete(latest, lineage, totals)
+    if not latest.complete:
+        _complete(latest, lineage, totals)
     return latest
 
 

@@ -83,7 +83,9 @@ class Snapshot:
         return Resumed(self.thread_id, lineage.tip.rollout_id, lineage.mode, context, settings, usage, self.cost)
 
     def latest(self) -> tuple[dict[str, Any] | None, TokenUsageInfo | None]:
-        """(settings, usage) as `resume` has them, without the context: read from near the end, whatever it is.
+        """(settings, usage) that go with the context, without the context: read from near the end, whatever it is.
+
+        The settings are those of `resume`; where these are a turn's, also what was applied to the thread before it.
 
         Raises:
             BrokenLineage: An ancestor that is needed is missing or changed.
@@ -92,9 +94,11 @@ class Snapshot:
         from threadkeep.replay._replay import read_latest
 
         found = read_latest(self._lineage, self._access)
-        settings = msgspec.json.decode(found.settings) if found.settings is not None else None
         usage = decode_usage(found.usage) if found.usage is not None else None
-        return settings, usage
+        if found.settings is None:
+            return None, usage
+        applied = msgspec.json.decode(found.applied) if found.applied is not None else {}
+        return {**applied, **msgspec.json.decode(found.settings)}, usage
 
     def turns(
         self,

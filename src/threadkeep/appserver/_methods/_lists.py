@@ -12,7 +12,7 @@ from threadkeep.ids import canonical
 if TYPE_CHECKING:
     from threadkeep.appserver._call import Call
     from threadkeep.appserver._loaded import LoadedThread
-    from threadkeep.store import Snapshot
+    from threadkeep.store import Snapshot, SortKey
 
 __all__ = [
     "thread_items_list",
@@ -35,19 +35,22 @@ def thread_list(call: Call) -> Any:
     from threadkeep.appserver._methods._filters import chosen_threads
 
     server, params = call.server, call.params
-    limit = params.get("limit")
+    limit, chosen = params.get("limit"), chosen_threads(params)
+    sort: SortKey = params.get("sortKey") or "created_at"
+    if chosen is None or params.get("sortKey") == "section_position":
+        return {"data": [], "readStates": {}, "nextCursor": None, "backwardsCursor": None}
     page = server.store.list(
-        sort="created_at" if params.get("sortKey", "created_at") in (None, "created_at") else "updated_at",
+        sort=sort,
         descending=params.get("sortDirection") != "asc",
         cursor=params.get("cursor"),
         limit=max(1, min(_MOST_THREADS, _THREADS if limit is None else limit)),
-        chosen=chosen_threads(params),
+        chosen=chosen,
     )
     return {
         "data": [thread_json(server, thread, listed=True) for thread in page.data],
         "readStates": {thread.id: server.read_states.get(thread.id) for thread in page.data},
         "nextCursor": page.next_cursor,
-        "backwardsCursor": getattr(page, "backwards_cursor", None),
+        "backwardsCursor": page.backwards_cursor,
     }
 
 

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from threadkeep.records import TokenUsageInfo
     from threadkeep.store import Snapshot
 
-__all__ = ["Head", "first_page", "load", "refuse_archived", "resumed_response", "usage_json", "with_all_turns"]
+__all__ = [
+    "Head",
+    "first_page",
+    "load",
+    "refuse_archived",
+    "resumed_response",
+    "usage_json",
+    "warn_of_settings",
+    "with_all_turns",
+]
 
 _PIECE = 256 * 1024
 """Bytes of a streamed history that are sent at once."""
@@ -73,6 +82,14 @@ def _keep_overrides(thread: LoadedThread, before: SessionSettings) -> None:
 
     if thread.settings != before:
         thread.writer.append("event_msg", build.thread_settings_applied(thread.id, thread.settings.applied()))
+
+
+def warn_of_settings(call: Call, thread: LoadedThread) -> None:
+    """Tell a client what of its settings could not be taken over."""
+    tier = thread.settings.unsupported_tier
+    if tier is not None:
+        message = f"model {thread.settings.model} has no service tier `{tier}`; the thread runs without one"
+        call.connection.notify("warning", {"threadId": thread.id, "message": message})
 
 
 def resumed_response(settings: SessionSettings) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from threadkeep.appserver._methods._loading import (
     refuse_archived,
     resumed_response,
     usage_json,
+    warn_of_settings,
     with_all_turns,
 )
 from threadkeep.appserver._thread_ids import named_thread
@@ -77,6 +78,7 @@ def _cold(call: Call, thread_id: str) -> None:
     finally:
         if not kept:
             snapshot.close()
+    warn_of_settings(call, thread)
     from threadkeep.appserver._damage import tell_of_damage
 
     tell_of_damage(thread)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from threadkeep.appserver._loaded import LoadedThread
+from threadkeep.appserver._methods._loading import warn_of_settings
 from threadkeep.appserver._wire import thread_json
 from threadkeep.store import Thread
 
@@ -56,6 +57,7 @@ def thread_start(call: Call) -> Any:
         shown = thread_json(server, thread.described())
         call.respond({"thread": shown, **settings.response()})
         thread.announce("thread/started", {"thread": shown})
+    warn_of_settings(call, thread)
 
 
 def _seed(call: Call, writer: Writer, settings: SessionSettings, *, ephemeral: bool) -> Thread:
