@@ -186,8 +186,14 @@ def test_a_thread_is_resumed_by_its_path(client: Client, make_thread: MakeThread
     answer = client.request("thread/resume", {"threadId": "", "path": path, "excludeTurns": True})
     assert answer["thread"]["id"] == thread
     for elsewhere in (path + "x", str(tmp_path / path.rsplit("/", 1)[1])):
-        code, message = failure(client, "thread/resume", {"threadId": thread, "path": elsewhere})
-        assert (code, message) == (-32600, f"failed to resolve rollout path `{elsewhere}`: file does not exist")
+        assert failure(client, "thread/resume", {"threadId": "", "path": elsewhere}) == (
+            -32600,
+            f"failed to resolve rollout path `{elsewhere}`: file does not exist",
+        )
+        assert failure(client, "thread/resume", {"threadId": thread, "path": elsewhere}) == (
+            -32600,
+            f"cannot resume running thread {thread} with stale path: requested `{elsewhere}`, active `{path}`",
+        )
 
 
 def test_a_history_that_a_client_gives_becomes_a_new_thread(client: Client, server: Server) -> None:

@@ -46,10 +46,10 @@ def test_the_newest_settings_and_usage_are_those_of_the_context(home: str, near:
                 continue
             resumed = store.resume(thread.id)
             with store.snapshot(thread.id) as snapshot:
-                settings, usage = snapshot.latest()
-            assert usage == resumed.usage
-            assert {**(settings or {}), **(resumed.settings or {})} == (settings or {})
-            assert (settings is None) == (resumed.settings is None)
+                latest = snapshot.latest()
+            assert latest.usage == resumed.usage
+            assert {**(latest.settings or {}), **(resumed.settings or {})} == (latest.settings or {})
+            assert (latest.settings is None) == (resumed.settings is None)
 
 
 def test_what_a_turn_does_not_say_was_applied_before(tmp_path: Path) -> None:
@@ -58,9 +58,23 @@ def test_what_a_turn_does_not_say_was_applied_before(tmp_path: Path) -> None:
         with writer.turn("question", model="new") as turn:
             turn.say("answer")
         with store.snapshot(writer.thread_id) as snapshot:
-            settings, _ = snapshot.latest()
-    assert settings is not None
-    assert (settings["model"], settings["service_tier"]) == ("new", "flex")
+            latest = snapshot.latest()
+    assert latest.settings is not None
+    assert (latest.settings["model"], latest.settings["service_tier"]) == ("new", "flex")
+
+
+def test_the_turn_that_the_usage_was_counted_in_is_told(tmp_path: Path) -> None:
+    counted = {"cached_input_tokens": 0, "output_tokens": 0, "reasoning_output_tokens": 0}
+    with ThreadStore.open(tmp_path, durability="os") as store, store.create(cwd="/w") as writer:
+        with writer.turn("counted", model="m") as first:
+            first.count(
+                total={"input_tokens": 1, "total_tokens": 1, **counted},
+                last={"input_tokens": 1, "total_tokens": 1, **counted},
+            )
+        with writer.turn("not counted", model="m"):
+            pass
+        with store.snapshot(writer.thread_id) as snapshot:
+            assert snapshot.latest().usage_turn == first.id
 
 
 def test_what_is_looked_at_does_not_follow_the_distance_to_the_checkpoint(tmp_path: Path) -> None:

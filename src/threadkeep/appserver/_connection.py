@@ -21,6 +21,9 @@ __all__ = ["MOST_IN_FLIGHT", "Connection"]
 MOST_IN_FLIGHT: Final = 512
 """Requests of one client that may be worked on at once; more are refused as an overload."""
 
+_EXPERIMENTAL: Final = frozenset({"thread/readState/changed"})
+"""What only clients are told that asked for the experimental API (0.169.0 observed)."""
+
 MOST_ASKED: Final = 1024
 """Requests to one client that may wait for its answer."""
 
@@ -146,7 +149,7 @@ class Connection:
 
     def tell(self, method: str, message: bytes) -> None:
         """Send a notification that was encoded for several clients."""
-        if self._ready and method not in self._opted_out:
+        if self._ready and method not in self._opted_out and (self.experimental or method not in _EXPERIMENTAL):
             self._outbox.put(message)
 
     def ask(self, method: str, params: Any, answered: Callable[[Incoming | None], None]) -> int:

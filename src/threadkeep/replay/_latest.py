@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from threadkeep.records import Record, ThreadSettingsApplied, TokenCount, TokenUsageInfo, TurnContext
+from threadkeep.records import Record, TaskStarted, ThreadSettingsApplied, TokenCount, TokenUsageInfo, TurnContext
 
 __all__ = ["Latest", "decode_usage", "stated_settings"]
 
@@ -22,12 +22,14 @@ class Latest:
         applied: Settings of the newest ``thread_settings_applied``, which says more than a ``turn_context``; None: none
             was met.
         usage: ``info`` of a ``token_count`` that has one; None: none was met.
+        usage_turn: The turn that the usage was counted in; None: its beginning was not met.
     """
 
     def __init__(self) -> None:
         self.settings: msgspec.Raw | None = None
         self.applied: msgspec.Raw | None = None
         self.usage: msgspec.Raw | None = None
+        self.usage_turn: str | None = None
 
     @property
     def complete(self) -> bool:
@@ -39,6 +41,10 @@ class Latest:
         if record.subtype == "token_count":
             if self.usage is None:
                 self.usage = _stated_usage(record)
+        elif record.subtype in ("task_started", "turn_started"):
+            if self.usage is not None and self.usage_turn is None:
+                started = record.view(TaskStarted)
+                self.usage_turn = started.turn_id if started is not None else None
         elif record.subtype == "thread_settings_applied":
             if self.applied is None:
                 self.applied = stated_settings(record)

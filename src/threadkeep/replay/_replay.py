@@ -21,7 +21,7 @@ __all__ = ["read_context", "read_latest"]
 _SIEVE: Final = Sieve(context_needs)
 
 _LATEST_KINDS: Final = frozenset({"turn_context", "session_meta"})
-_LATEST_EVENTS: Final = frozenset({"token_count", "thread_settings_applied"})
+_LATEST_EVENTS: Final = frozenset({"token_count", "thread_settings_applied", "task_started", "turn_started"})
 _LATEST: Final = Sieve(lambda kind, subtype: kind in _LATEST_KINDS or subtype in _LATEST_EVENTS)
 
 LOOKED_FOR: Final = 2 * 1024 * 1024
@@ -86,7 +86,7 @@ def read_latest(lineage: Lineage, totals: TotalsSource) -> Latest:
                     break  # it hides what is older (storage.md 3.2, step 3)
                 continue
             latest.take(record)
-            if latest.complete and latest.applied is not None:
+            if latest.complete and latest.applied is not None and latest.usage_turn is not None:
                 return latest
         left -= segment.end - floor
         if left <= 0:

@@ -15,6 +15,7 @@ __all__ = [
     "Erasure",
     "Family",
     "Finding",
+    "Latest",
     "Materialized",
     "Page",
     "PlannedThread",
@@ -96,6 +97,21 @@ class Thread(msgspec.Struct):
     ephemeral: bool = False
     counts: Counts | None = None
     problem: str | None = None
+
+
+class Latest(msgspec.Struct):
+    """What a thread was set to last, and what it has used.
+
+    Attributes:
+        settings: The settings of `Resumed`; where these are a turn's, also what was applied to the thread before it.
+            None where there are none.
+        usage: The newest token usage; None where none was recorded.
+        usage_turn: Id of the turn that it was counted in; None where that is not near the end.
+    """
+
+    settings: dict[str, Any] | None
+    usage: TokenUsageInfo | None
+    usage_turn: str | None
 
 
 class Resumed(msgspec.Struct):

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from threadkeep.records import Cost
-from threadkeep.store._models import Page, Resumed
+from threadkeep.store._models import Latest, Page, Resumed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from threadkeep.records import TokenUsageInfo
     from threadkeep.replay import ItemsView
     from threadkeep.store._access import Access, Located
     from threadkeep.store._models import Thread
@@ -82,10 +81,8 @@ class Snapshot:
         usage = decode_usage(context.usage) if context.usage is not None else None
         return Resumed(self.thread_id, lineage.tip.rollout_id, lineage.mode, context, settings, usage, self.cost)
 
-    def latest(self) -> tuple[dict[str, Any] | None, TokenUsageInfo | None]:
-        """(settings, usage) that go with the context, without the context: read from near the end, whatever it is.
-
-        The settings are those of `resume`; where these are a turn's, also what was applied to the thread before it.
+    def latest(self) -> Latest:
+        """The settings and the usage that go with the context, without the context: read from near the end.
 
         Raises:
             BrokenLineage: An ancestor that is needed is missing or changed.
@@ -94,11 +91,11 @@ class Snapshot:
         from threadkeep.replay._replay import read_latest
 
         found = read_latest(self._lineage, self._access)
-        usage = decode_usage(found.usage) if found.usage is not None else None
-        if found.settings is None:
-            return None, usage
-        applied = msgspec.json.decode(found.applied) if found.applied is not None else {}
-        return {**applied, **msgspec.json.decode(found.settings)}, usage
+        settings = None
+        if found.settings is not None:
+            applied = msgspec.json.decode(found.applied) if found.applied is not None else {}
+            settings = {**applied, **msgspec.json.decode(found.settings)}
+        return Latest(settings, decode_usage(found.usage) if found.usage is not None else None, found.usage_turn)
 
     def turns(
         self,

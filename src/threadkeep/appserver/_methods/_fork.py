@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from threadkeep.appserver import _rpc
-from threadkeep.appserver._methods._loading import Head, load, refuse_archived, usage_json, with_all_turns
+from threadkeep.appserver._methods._loading import load, refuse_archived, usage_json, with_all_turns
 from threadkeep.appserver._methods._resume import by_path
 from threadkeep.appserver._methods._start import source_of
 from threadkeep.appserver._thread_ids import named_thread
 from threadkeep.appserver._wire import deprecation, thread_json
+from threadkeep.errors import TurnNotFound
 
 if TYPE_CHECKING:
     from threadkeep.appserver._call import Call
     from threadkeep.appserver._loaded import LoadedThread
+    from threadkeep.appserver._rpc import RpcError
 
 __all__ = ["thread_fork"]
 
@@ -26,27 +28,27 @@ def thread_fork(call: Call) -> Any:
     source = server.threads.get(source_id)
     ephemeral = bool(params.get("ephemeral"))
     _refuse(call, source_id, source)
-    child = server.store.fork(
-        source_id,
-        through=through,
-        before=before,
-        ephemeral=ephemeral,
-        originator=call.connection.client_name,
-        source=source_of(call.connection.client_name),
-        thread_source=params.get("threadSource"),
-    )
+    try:
+        child = server.store.fork(
+            source_id,
+            through=through,
+            before=before,
+            ephemeral=ephemeral,
+            originator=call.connection.client_name,
+            source=source_of(call.connection.client_name),
+            thread_source=params.get("threadSource"),
+        )
+    except TurnNotFound:
+        raise _no_such_turn(call, source_id, source) from None
     name = source.described().name if source is not None else server.store.read(source_id).name
-    if name and not ephemeral:
+    if name:
         # A child has the name of its parent from the beginning (0.169.0 observed); each is renamed by itself.
-        server.store.rename(child.id, name, local=True)
+        child = server.store.rename(child.id, name, local=True)
     snapshot = server.store.snapshot(child.id)
     kept = False
     try:
-        settings, counted = snapshot.latest()
-        thread = load(call, snapshot, settings, fork=True, ephemeral=ephemeral)
-        name = server.store.read(source_id).name
-        if name is not None and not ephemeral:
-            child = server.store.rename(child.id, name, writer=thread.writer)
+        latest = snapshot.latest()
+        thread = load(call, snapshot, latest.settings, fork=True, ephemeral=ephemeral)
         if source is not None and not thread.dynamic_tools:
             thread.dynamic_tools = list(source.dynamic_tools)
         whole = not params.get("excludeTurns")
@@ -57,10 +59,9 @@ def thread_fork(call: Call) -> Any:
             shown = thread_json(server, child)
             rest = thread.settings.response()
             if whole:
-                head = Head(snapshot)
                 call.respond(with_all_turns(snapshot, shown, rest, None))
                 kept = True
-                usage = usage_json(thread.id, head.turn_id, counted)
+                usage = usage_json(thread.id, latest)
                 if usage is not None:
                     call.connection.notify("thread/tokenUsage/updated", usage)
             else:
@@ -69,6 +70,16 @@ def thread_fork(call: Call) -> Any:
     finally:
         if not kept:
             snapshot.close()
+
+
+def _no_such_turn(call: Call, source_id: str, source: LoadedThread | None) -> RpcError:
+    """The words for a turn that is not there, which differ by history mode (0.169.0 observed)."""
+    mode = source.mode if source is not None else call.server.store.read(source_id).mode
+    name = "lastTurnId" if call.params.get("lastTurnId") is not None else "beforeTurnId"
+    turn = call.params[name]
+    if mode == "legacy":
+        return _rpc.invalid(f"{name} '{turn}' was not found in the source thread")
+    return _rpc.invalid(f"turn not found: {turn}")
 
 
 def _refuse(call: Call, source_id: str, source: LoadedThread | None) -> None:

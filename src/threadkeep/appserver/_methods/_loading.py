@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from threadkeep.appserver._call import Call
     from threadkeep.appserver._config import SessionSettings
     from threadkeep.appserver._server import Server
-    from threadkeep.records import TokenUsageInfo
-    from threadkeep.store import Snapshot
+    from threadkeep.store import Latest, Snapshot
 
 __all__ = [
     "Head",
@@ -108,28 +107,25 @@ def refuse_archived(server: Server, thread_id: str) -> None:
         raise _rpc.invalid(f"session {thread_id} is archived. Run `codex unarchive {thread_id}` to unarchive it first.")
 
 
-def usage_json(thread_id: str, turn_id: str | None, usage: TokenUsageInfo | None) -> dict[str, Any] | None:
+def usage_json(thread_id: str, latest: Latest) -> dict[str, Any] | None:
     """The parameters of ``thread/tokenUsage/updated`` for what was counted last; None where nothing was."""
     from threadkeep.appserver._usage import token_usage
 
-    if usage is None:
+    if latest.usage is None:
         return None
-    return {"threadId": thread_id, "turnId": turn_id or "", "tokenUsage": token_usage(usage)}
+    return {"threadId": thread_id, "turnId": latest.usage_turn or "", "tokenUsage": token_usage(latest.usage)}
 
 
 class Head:
-    """The newest turn of a thread, and where lists that go backwards begin.
+    """Where lists of a thread that go backwards begin.
 
     Attributes:
-        turn_id: Id of the newest turn; None where there is none.
         turns_cursor: A list of turns that goes backwards from here begins with the newest.
         items_cursor: The same of items.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
-        newest = snapshot.turns(limit=1, view="notLoaded")
-        self.turn_id: str | None = newest.data[0]["id"] if newest.data else None
-        self.turns_cursor = newest.backwards_cursor
+        self.turns_cursor = snapshot.turns(limit=1, view="notLoaded").backwards_cursor
         self.items_cursor = snapshot.items(limit=1, descending=True).backwards_cursor
 
 

@@ -164,7 +164,9 @@ def thread_revert(call: Call) -> Any:
     thread_id = named_thread(call)
     server, before = call.server, call.params["beforeTurnId"]
     store, loaded = server.store, server.threads.require(thread_id)
-    if loaded.ephemeral or not loaded.materialized:
+    if loaded.ephemeral:
+        raise _rpc.invalid("ephemeral threads do not support thread/revert")
+    if not loaded.materialized:
         raise _rpc.invalid(f"turn not found: {before}")
     _stop(loaded)
     loaded.set_status(NOT_LOADED)

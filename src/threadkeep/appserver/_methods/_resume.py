@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from threadkeep.appserver import _rpc
@@ -16,7 +17,7 @@ from threadkeep.appserver._methods._loading import (
     warn_of_settings,
     with_all_turns,
 )
-from threadkeep.appserver._thread_ids import named_thread
+from threadkeep.appserver._thread_ids import named_thread, plain
 from threadkeep.appserver._wire import deprecation, thread_json
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def thread_resume(call: Call) -> Any:
         from threadkeep.appserver._methods._given import resume_given
 
         return resume_given(call)
+    _refuse_stale_path(call)
     thread_id = by_path(call) if params.get("path") else named_thread(call)
     thread = server.threads.get(thread_id)
     if thread is None:
@@ -42,6 +44,20 @@ def thread_resume(call: Call) -> Any:
     else:
         _hot(call, thread)
     return None
+
+
+def _refuse_stale_path(call: Call) -> None:
+    """A loaded thread has one rollout, and is not resumed from another."""
+    path: str = call.params.get("path") or ""
+    named = plain(call.params["threadId"]) if path else None
+    thread = call.server.threads.get(named) if named is not None else None
+    if thread is None:
+        return
+    active = os.path.join(call.server.home, thread.described().location)
+    if os.path.realpath(path) != os.path.realpath(active):
+        raise _rpc.invalid(
+            f"cannot resume running thread {thread.id} with stale path: requested `{path}`, active `{active}`"
+        )
 
 
 def by_path(call: Call) -> str:
@@ -62,16 +78,16 @@ def _cold(call: Call, thread_id: str) -> None:
     snapshot = server.store.snapshot(thread_id)
     kept = False
     try:
-        settings, counted = snapshot.latest()
+        latest = snapshot.latest()
         if not call.params.get("excludeTurns") and snapshot.mode == "paginated":
             call.connection.notify("deprecationNotice", deprecation())
-        thread = load(call, snapshot, settings)
+        thread = load(call, snapshot, latest.settings)
         head = Head(snapshot)
         with thread.lock:
             thread.watch(call.connection)
             thread.announce("thread/status/changed", {"threadId": thread.id, "status": IDLE})
             kept = _answer(call, thread, snapshot, head)
-            usage = usage_json(thread.id, head.turn_id, counted)
+            usage = usage_json(thread.id, latest)
             if usage is not None and not (thread.mode == "legacy" and call.params.get("excludeTurns")):
                 call.connection.notify("thread/tokenUsage/updated", usage)
             thread.announce("thread/goal/cleared", {"threadId": thread.id})
@@ -96,9 +112,8 @@ def _hot(call: Call, thread: LoadedThread) -> None:
                 call.connection.notify("deprecationNotice", deprecation())
             thread.watch(call.connection)
             head = Head(snapshot)
-            counted = None if call.params.get("excludeTurns") else snapshot.latest()[1]
+            usage = None if call.params.get("excludeTurns") else usage_json(thread.id, snapshot.latest())
             kept = _answer(call, thread, snapshot, head)
-            usage = usage_json(thread.id, head.turn_id, counted)
             if usage is not None:
                 call.connection.notify("thread/tokenUsage/updated", usage)
             thread.announce("thread/goal/cleared", {"threadId": thread.id})

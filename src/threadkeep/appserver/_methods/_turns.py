@@ -63,6 +63,8 @@ def _take_over(thread: LoadedThread, given: UserInput) -> Run | None:
     run = thread.run
     if run is None:
         return None
+    if not given.parts:
+        raise _rpc.internal("failed to submit turn input: EmptyInput")
     if run.compacts:
         raise _rpc.internal("failed to submit turn input: ActiveTurnNotSteerable { turn_kind: Compact }")
     if run.hear(given):
