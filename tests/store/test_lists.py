@@ -87,8 +87,17 @@ def test_a_cursor_of_another_order_is_refused(store: ThreadStore) -> None:
             store.list(sort="updated_at", cursor=bad)
 
 
+def _next_millisecond(store: ThreadStore) -> None:
+    """What happens from now on happens later than what happened, by the store's clock."""
+    clock = store.backend.clock
+    now = clock.now_ms()
+    while clock.now_ms() == now:
+        pass
+
+
 def test_the_thread_that_changed_last_comes_first(store: ThreadStore) -> None:
     first, second = new_thread(store, "one"), new_thread(store, "two")
+    _next_millisecond(store)
     add_turns(store, first, "again")
     assert [thread.id for thread in store.list(sort="updated_at").data] == [first, second]
     assert [thread.id for thread in store.list(sort="recency_at").data] == [first, second]

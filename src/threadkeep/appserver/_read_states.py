@@ -32,6 +32,9 @@ class _Line(msgspec.Struct):
     state: dict[str, Any] | None = None
 
 
+_decode_line: Final = msgspec.json.Decoder(_Line).decode
+
+
 class ReadStates:
     """The read state of every thread.
 
@@ -107,7 +110,7 @@ class ReadStates:
             for line in file.read(MOST_BYTES).splitlines():
                 self._lines += 1
                 with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
-                    said = msgspec.json.decode(line, type=_Line)
+                    said = _decode_line(line)
                     self._states.pop(said.thread, None)
                     if said.state is not None and {"firstUnread", "revision"} <= said.state.keys():
                         self._states[said.thread] = said.state

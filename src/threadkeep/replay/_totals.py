@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from threadkeep.lineage import Segment
     from threadkeep.records import Cost
 
-__all__ = ["MOST_KEPT", "Totals", "TotalsSource", "count"]
+__all__ = ["MOST_KEPT", "Totals", "TotalsSource", "count", "decode_totals"]
 
 MOST_KEPT: Final = 4_096
 """Most places of one kind that are kept; a rollout with more is read whole when one of them is needed."""
@@ -98,6 +98,10 @@ class Totals(msgspec.Struct, array_like=True):
     last_settings: int | None = None
     last_turn_context: int | None = None
     open_turn: str | None = None
+
+
+decode_totals: Final = msgspec.msgpack.Decoder(Totals).decode
+"""Totals as the catalog keeps them."""
 
 
 class TotalsSource(Protocol):

@@ -295,10 +295,10 @@ class Access:
             row = self.backend.catalog.totals(segment.rollout_id, segment.end)
             if row is None:
                 return None
-            from threadkeep.replay import Totals
+            from threadkeep.replay._totals import decode_totals
 
             try:
-                held = msgspec.msgpack.decode(row[1], type=Totals)
+                held = decode_totals(row[1])
             except (msgspec.MsgspecError, UnicodeDecodeError):
                 return None
         if held.end > segment.end or held.digest != boundary_digest(segment.source, held.end):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["KnownBoundaries"]
 
+_decode_said: Final = msgspec.msgpack.Decoder(Said).decode
+
 
 class KnownBoundaries:
     """`threadkeep.replay.SaidBefore` on a catalog."""
@@ -30,7 +32,7 @@ class KnownBoundaries:
         if kept is None or kept[0] != boundary_digest(segment.source, segment.end):
             return None
         try:
-            return msgspec.msgpack.decode(kept[1], type=Said)
+            return _decode_said(kept[1])
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return None
 

@@ -96,6 +96,9 @@ class _Cursor(msgspec.Struct, array_like=True):
     skipped: int
 
 
+_decode_cursor: Final = msgspec.json.Decoder(_Cursor).decode
+
+
 def said(item: dict[str, Any]) -> str | None:
     """What a message of a turn says; None for items that are none."""
     if item["type"] == "userMessage":
@@ -243,7 +246,7 @@ def _decode(cursor: str | None, thread: str, term: str) -> _Cursor | None:
         return None
     try:
         raw = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-        decoded = msgspec.json.decode(raw, type=_Cursor)
+        decoded = _decode_cursor(raw)
     except (UnicodeEncodeError, UnicodeDecodeError, binascii.Error, msgspec.MsgspecError) as error:
         raise InvalidCursor(f"invalid cursor: {cursor}", thread=thread) from error
     if (decoded.thread, decoded.term) != (thread, term):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -28,6 +28,9 @@ class _Row(msgspec.Struct):
 
     facts: ThreadFacts
     problem: str | None = None
+
+
+_decode_row: Final = msgspec.msgpack.Decoder(_Row).decode
 
 
 def read_thread(access: Access, located: Located, cost: Cost, *, counts: bool = False) -> Thread:
@@ -118,7 +121,7 @@ def _decoded(kept: tuple[str, bytes] | None, stamp: str) -> _Row | None:
     if kept is None or kept[0] != stamp:
         return None
     try:
-        return msgspec.msgpack.decode(kept[1], type=_Row)
+        return _decode_row(kept[1])
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
 
