@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from threadkeep.appserver import _loaded
 from threadkeep.errors import ThreadBusy
 from threadkeep.store import ThreadStore
 
@@ -456,10 +455,7 @@ def test_a_list_of_threads_goes_on_where_it_ended(client: Client, make_thread: M
 # unload
 
 
-def test_a_thread_that_nobody_watches_is_let_go(
-    connect: Connect, make_thread: MakeThread, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(_loaded, "_LOOKED_AT_EVERY", 0.02)
+def test_a_thread_that_nobody_watches_is_let_go(connect: Connect, make_thread: MakeThread, home: Path) -> None:
     (home / "config.toml").write_text("thread_unload_delay_secs = 0\n")
     watcher, other = connect(), connect()
     watched, left = make_thread(), make_thread()

@@ -18,7 +18,8 @@ from tests.property.answers import (
     turns_forwards,
 )
 
-from threadkeep.replay._replay import read_context, read_latest
+from threadkeep.replay._in_force import read_latest
+from threadkeep.replay._replay import read_context
 
 if TYPE_CHECKING:
     from tests.property.lineages import Family

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 from tests.codex.recorder import copy_home
 
-import threadkeep.replay._replay as replay
+import threadkeep.replay._in_force as in_force
 from threadkeep.records import _build as build
 from threadkeep.store import ThreadFilter, ThreadStore
 
@@ -32,7 +32,7 @@ HOMES: Final = sorted(str(path.parent.relative_to(FIXTURES)) for path in FIXTURE
 @pytest.fixture
 def near(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """How near to the end is looked: what lies further back is known from the totals."""
-    monkeypatch.setattr(replay, "LOOKED_FOR", request.param)
+    monkeypatch.setattr(in_force, "LOOKED_FOR", request.param)
     return int(request.param)
 
 

@@ -85,6 +85,11 @@ class Connection:
         elif incoming.is_request:
             self._server.handle(self, incoming)
 
+    @property
+    def busy(self) -> bool:
+        """Whether one of its requests is being worked on."""
+        return self._in_flight > 0
+
     def admit(self) -> bool:
         """Whether one more request may be worked on."""
         with self._lock:

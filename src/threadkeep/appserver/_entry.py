@@ -7,6 +7,7 @@ read.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -31,6 +32,7 @@ def serve_stdio(home: str, overrides: Sequence[tuple[str, str]]) -> int:
     except OSError as error:
         sys.stderr.write(f"threadkeep app-server: standard input and output are needed: {error.strerror}\n")
         return 1
+    gc.disable()  # nothing of the start is garbage; the server takes it up again when everything is loaded
     received, handshake = _answer_first(source, sink, home)
     from threadkeep.appserver import _stdio
     from threadkeep.appserver._server import Server

@@ -33,6 +33,7 @@ UNLOAD_SECONDS: Final = 30 * 60
 """Seconds without a watcher and without a turn after which a thread is let go, as in 0.169.0."""
 
 _LOOKED_AT_EVERY: Final = 30.0
+_LEAST: Final = 0.02
 
 
 class LoadedThread:
@@ -240,7 +241,7 @@ class LoadedThreads:
             thread.close()
 
     def _keep(self) -> None:
-        while not self._closed.wait(_LOOKED_AT_EVERY):
+        while not self._closed.wait(min(_LOOKED_AT_EVERY, max(_LEAST, self._unload_seconds() / 4))):
             for thread in self.all():
                 if thread.idle_for(self._unload_seconds()):
                     self._server.in_lane(thread.id, self._unloading(thread))

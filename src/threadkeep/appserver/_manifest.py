@@ -443,6 +443,13 @@ DIVERGENCES: Final = (
         "nobody looks for the name of the folder in every thread",
     ),
     Divergence(
+        "usage-turn",
+        "thread/tokenUsage/updated after a resume",
+        "a turn that was interrupted while nobody watched has no usage",
+        "it has, whoever watched",
+        "what is recorded does not depend on who looks",
+    ),
+    Divergence(
         "no-index",
         "thread/read, thread/turns/list, thread/items/list",
         "answers success and no turns while the history's index is missing",

@@ -55,9 +55,22 @@ SWITCH_INTERVAL: Final = 0.001
 """Seconds after which a thread of the process makes way for another: a long answer keeps no small one waiting."""
 
 _NEEDED_SOON: Final = tuple(
-    f"threadkeep.appserver.{module}" for module in ("_config", "_methods._resume", "_methods._read", "_methods._lists")
+    f"threadkeep.{module}"
+    for module in (
+        "store._store appserver._loaded appserver._config appserver._wire appserver._read_states appserver._usage "
+        "appserver._damage appserver._git appserver._methods._read appserver._methods._resume "
+        "appserver._methods._fork appserver._methods._lists appserver._methods._filters appserver._methods._start "
+        "appserver._methods._manage backends.local store._snapshot store._threads store._writing store._writer "
+        "store._forks store._lists store._turn_records store._boundaries lineage._forkpoint records._build "
+        "replay._in_force replay._preview replay._said replay._metadata replay._before_envelope replay._totals "
+        "replay._pages replay._find replay._paginated replay.items._turn_items replay._whole replay._replay "
+        "replay._legacy replay._windows"
+    ).split()
 )
 """What is loaded after the handshake, before anybody asks for it."""
+
+_A_MOMENT: Final = 0.005
+_MOST_PATIENCE: Final = 200
 
 MOST_SETTLING: Final = 2.0
 """Seconds for which the end waits for answers to requests that were begun."""
@@ -340,14 +353,29 @@ class Server:
             self._workers.submit(self._warm)
 
     def _warm(self) -> None:
-        """Load what the first request will need, while the client still thinks about it."""
+        """Load what requests will need, while nobody waits for anything."""
         for name in _NEEDED_SOON:
-            importlib.import_module(name)
+            self._wait_until_idle()
+            with contextlib.suppress(Exception):  # whoever needs it is told what is wrong
+                importlib.import_module(name)
+        self._wait_until_idle()
         with contextlib.suppress(Exception):  # what is wrong with the home is told to whoever asks for a thread
             self.store.backend.catalog.rows([])
             _ = self.config, self.threads
-        gc.collect()
-        gc.freeze()  # what is loaded stays: the collector need not look at it again
+        self._wait_until_idle()
+        if not gc.isenabled():  # the start of the process goes without the collector
+            gc.collect()
+            gc.freeze()  # what is loaded stays: it need not be looked at again
+            gc.enable()
+
+    def _wait_until_idle(self) -> None:
+        """Make way for requests, for a while."""
+        for _ in range(_MOST_PATIENCE):
+            with self._lock:
+                busy = any(connection.busy for connection in self._connections.values())
+            if not busy:
+                return
+            time.sleep(_A_MOMENT)
 
     # The end
 

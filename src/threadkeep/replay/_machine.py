@@ -34,12 +34,12 @@ from threadkeep.replay._span import Reference, Span, SpanCompaction, SpanContext
 from threadkeep.replay._spoken import is_boundary
 from threadkeep.replay._starts import starts_turn
 from threadkeep.replay._stated import (
-    WholeMeta,
     is_delivery,
     is_whole,
     turn_settings,
 )
 from threadkeep.replay._turn import Position
+from threadkeep.replay._whole_meta import WholeMeta
 from threadkeep.replay._windows import Windows, window_of
 from threadkeep.replay._worlds import Worlds
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from threadkeep.records import (
     Compacted,
     HarnessMetadata,
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from threadkeep.records import PreviousSettings
 
 __all__ = [
-    "WholeMeta",
     "context_needs",
     "is_delivery",
     "is_whole",
@@ -50,16 +47,6 @@ _KINDS: Final = frozenset(
 def context_needs(kind: str, subtype: str) -> bool:
     """Whether records of a type and payload type can matter to a context."""
     return subtype in _EVENTS if kind == "event_msg" else kind in _KINDS
-
-
-class WholeMeta(msgspec.Struct):
-    """What a ``session_meta`` must state to count (0.169.0 observed)."""
-
-    id: str
-    timestamp: str
-    cwd: str
-    originator: str
-    cli_version: str
 
 
 def is_whole(view: Compacted) -> bool:

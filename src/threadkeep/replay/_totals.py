@@ -24,8 +24,9 @@ from threadkeep.replay._before_envelope import as_told
 from threadkeep.replay._latest import stated_settings
 from threadkeep.replay._preview import said_first
 from threadkeep.replay._starts import starts_turn
-from threadkeep.replay._stated import WholeMeta, is_whole
+from threadkeep.replay._stated import is_whole
 from threadkeep.replay._turn import LateRecord, Position
+from threadkeep.replay._whole_meta import WholeMeta
 
 if TYPE_CHECKING:
     from threadkeep.lineage import Segment

@@ -87,8 +87,8 @@ class Snapshot:
         Raises:
             BrokenLineage: An ancestor that is needed is missing or changed.
         """
+        from threadkeep.replay._in_force import read_latest
         from threadkeep.replay._latest import decode_usage
-        from threadkeep.replay._replay import read_latest
 
         found = read_latest(self._lineage, self._access)
         settings = None

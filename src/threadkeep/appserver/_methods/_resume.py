@@ -82,7 +82,7 @@ def _cold(call: Call, thread_id: str) -> None:
         if not call.params.get("excludeTurns") and snapshot.mode == "paginated":
             call.connection.notify("deprecationNotice", deprecation())
         thread = load(call, snapshot, latest.settings)
-        head = Head(snapshot)
+        head = _head(snapshot)
         with thread.lock:
             thread.watch(call.connection)
             thread.announce("thread/status/changed", {"threadId": thread.id, "status": IDLE})
@@ -111,7 +111,7 @@ def _hot(call: Call, thread: LoadedThread) -> None:
             if not call.params.get("excludeTurns") and thread.mode == "paginated":
                 call.connection.notify("deprecationNotice", deprecation())
             thread.watch(call.connection)
-            head = Head(snapshot)
+            head = _head(snapshot)
             usage = None if call.params.get("excludeTurns") else usage_json(thread.id, snapshot.latest())
             kept = _answer(call, thread, snapshot, head)
             if usage is not None:
@@ -122,16 +122,20 @@ def _hot(call: Call, thread: LoadedThread) -> None:
                 snapshot.close()
 
 
-def _answer(call: Call, thread: LoadedThread, snapshot: Snapshot, head: Head) -> bool:
+def _head(snapshot: Snapshot) -> Head | None:
+    """Where lists go backwards from; clients page through paginated threads alone (0.169.0 observed)."""
+    return Head(snapshot) if snapshot.mode == "paginated" else None
+
+
+def _answer(call: Call, thread: LoadedThread, snapshot: Snapshot, head: Head | None) -> bool:
     """Answer; whether the snapshot is still needed, since the answer is made while it is sent."""
     shown = thread_json(call.server, snapshot.thread())
     running = thread.running
-    paged = thread.mode == "paginated"  # clients page through such threads alone (0.169.0 observed)
     rest = {
         **resumed_response(thread.settings),
         "initialTurnsPage": first_page(snapshot, call.params.get("initialTurnsPage"), running),
-        "turnsBackwardsCursor": head.turns_cursor if paged else None,
-        "itemsBackwardsCursor": head.items_cursor if paged else None,
+        "turnsBackwardsCursor": head.turns_cursor if head is not None else None,
+        "itemsBackwardsCursor": head.items_cursor if head is not None else None,
     }
     if call.params.get("excludeTurns"):
         call.respond({"thread": shown, **rest})
