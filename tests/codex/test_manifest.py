@@ -38,12 +38,10 @@ LISTED: dict[str, dict[str, Any] | None] = {
     "thread/backgroundTerminals/list": {"threadId": THREAD},
     "project/list": {},
     "threadSection/list": {},
-    "hooks/list": {},
     "plugin/list": {},
     "plugin/installed": {},
     "app/list": {},
     "app/installed": {},
-    "remoteControl/status/read": None,
     "mcpServerStatus/list": {},
     "windowsSandbox/readiness": None,
     "account/bedrock/checkGovCloudRequirements": {},
@@ -97,7 +95,7 @@ EXAMPLES: dict[str, tuple[Any, ...]] = {
 }
 """More values, for parameters that are made of others."""
 
-UNASKED = {"plugin/share/list", "remoteControl/client/list", "account/rateLimits/read"}
+UNASKED = {"plugin/share/list", "remoteControl/client/list"}
 """What it answers only with an account: their shapes are those of its description."""
 
 

@@ -6,6 +6,7 @@ for a while and nothing runs in it.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -219,6 +220,9 @@ class LoadedThreads:
             if self._threads.get(thread.id) is thread:
                 del self._threads[thread.id]
         thread.close()
+        if thread.ephemeral:
+            with contextlib.suppress(ThreadkeepError):  # it has no records yet, or an ephemeral fork needs them
+                self._server.store.forget(thread.id)
         thread.set_status(NOT_LOADED)
 
     def forget_client(self, connection: Connection) -> None:

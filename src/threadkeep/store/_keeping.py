@@ -116,6 +116,22 @@ class Keeping:
 
         return delete(self._access, thread, cascade=cascade, reclaim=reclaim)
 
+    def forget(self, thread: str) -> None:
+        """Let an ephemeral thread go, and the memory that it takes.
+
+        Args:
+            thread: Its id.
+
+        Raises:
+            ThreadNotFound: There is no such thread.
+            InvalidRequest: It is kept, not ephemeral.
+            StillInherited: Another ephemeral thread inherits from it; nothing was done.
+            ThreadBusy: Somebody is writing to it.
+        """
+        from threadkeep.store._ephemeral import forget
+
+        forget(self._access, self._access.locate(thread))
+
     def erase(self, thread: str, text: str) -> Erasure:
         """Overwrite a text (a leaked secret) wherever a thread and its relatives hold it.
 

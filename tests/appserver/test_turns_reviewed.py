@@ -1,0 +1,236 @@
+"""What turns keep when things happen at the wrong moment: nothing said is lost, and no turn stays for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from tests.appserver.in_process import TIMEOUT
+from tests.appserver.scripted import Gate, Stage, call, items_told, message, on_stage, output, raw, texts
+
+from threadkeep.appserver.engine import Compacting, EngineFailure, ItemDone, ToolCall
+from threadkeep.errors import DurabilityUnknown, StorageFailure
+from threadkeep.records import response_item
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from threadkeep.appserver.engine import Event, RunningTurn
+
+Json = dict[str, Any]
+
+
+@pytest.fixture
+def stage(home: Path, mode: str) -> Iterator[Stage]:
+    with on_stage(home, mode) as made:
+        yield made
+
+
+def steer(stage: Stage, turn: str, text: str) -> None:
+    asked = {"threadId": stage.thread, "expectedTurnId": turn, "input": [{"type": "text", "text": text}]}
+    assert stage.client.request("turn/steer", asked) == {"turnId": turn}
+
+
+def put(text: str) -> Json:
+    return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
+
+
+# --- what is said --------------------------------------------------------------------------------------------------
+
+
+def test_what_was_said_while_a_turn_failed_is_kept(stage: Stage) -> None:
+    """It was taken when the client was answered: the model has it in the next turn."""
+    gate = Gate()
+
+    async def script(_: RunningTurn) -> AsyncIterator[Event]:
+        yield call()
+        await gate.wait()
+        raise EngineFailure("no more", "other")
+
+    stage.engine.script = script
+    turn = stage.start("first")
+    gate.wait_reached()
+    steer(stage, turn, "second")
+    gate.open()
+    assert stage.end_of(turn)["status"] == "failed"
+    said = [item["content"][0]["text"] for item in items_told(stage.client) if item["type"] == "userMessage"]
+    assert said == ["first", "second"]
+    stage.engine.script = stage.engine.answer
+    stage.run("third")
+    assert texts(stage.engine.histories[-1]) == ["first", "second", "third"]
+
+
+def test_what_cannot_be_kept_does_not_count_as_heard(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A turn whose user could not be heard in the middle of a model call fails; it does not just end."""
+    from threadkeep.appserver.engine._call import ModelCall
+
+    silent = Gate()
+
+    class Quiet(ModelCall):
+        def __init__(self, wait_steered: Any) -> None:
+            self._wait_steered = wait_steered
+
+        async def events(self, body: bytes) -> Any:
+            steered = asyncio.ensure_future(self._steering())
+            silent.reached.set()
+            yield await self._unless(steered, asyncio.Event().wait(), None)
+
+    async def script(turn: RunningTurn) -> AsyncIterator[Event]:
+        async for event in Quiet(turn.wait_steered).events(b""):
+            yield event
+
+    stage.engine.script = script
+    turn = stage.start("first")
+    silent.wait_reached()
+    writer = stage.server.threads.require(stage.thread).writer
+    append, refused = writer.append_all, list[Any]()
+
+    def refuse(records: Any) -> Any:
+        if not refused and "second" in str(records):
+            refused.append(records)
+            raise StorageFailure("no space left")
+        return append(records)
+
+    monkeypatch.setattr(writer, "append_all", refuse)
+    steer(stage, turn, "second")
+    ended = stage.end_of(turn)
+    assert (ended["status"], ended["error"]["message"]) == ("failed", "no space left")
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_items_that_are_put_in_just_as_a_compaction_begins_or_ends_are_not_lost(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """The record of the item stands before the checkpoint, and the server hears of it after it began or ended."""
+    stage.run("first")
+    gate = Gate()
+    thread = stage.server.threads.require(stage.thread)
+
+    async def compaction(turn: RunningTurn) -> AsyncIterator[Event]:
+        events = [event async for event in stage.engine.sum_up(turn)]
+        if where == "before":
+            await gate.wait()
+        yield events[0]
+        if where == "after":
+            await gate.wait()
+        for event in events[1:]:
+            yield event
+
+    append = thread.writer.append_all
+
+    def slow(records: Any) -> Any:
+        done = append(records)
+        if any(record.kind == "response_item" and "put in" in str(record.payload) for record in records):
+            gate.open()
+            stage.engine_done.wait(0.5)  # type: ignore[attr-defined]
+        return done
+
+    import threading
+
+    stage.engine_done = threading.Event()  # type: ignore[attr-defined]
+    monkeypatch.setattr(thread.writer, "append_all", slow)
+    stage.engine.compaction = compaction
+    stage.client.request("thread/compact/start", {"threadId": stage.thread})
+    gate.wait_reached()
+    stage.client.request("thread/inject_items", {"threadId": stage.thread, "items": [put("put in")]})
+    stage.wait_ends(2)
+    stage.run("second")
+    assert texts(stage.engine.histories[-1]) == ["summary", "put in", "second"]
+
+
+# --- calls ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_interrupted_search_for_tools_has_an_output_that_can_be_read(stage: Stage) -> None:
+    search = {"type": "tool_search_call", "id": "tsc_1", "call_id": "s1", "execution": "client", "arguments": {}}
+    gate = Gate()
+    stage.engine.play(ItemDone(raw(search)), gate)
+    turn = stage.start()
+    gate.wait_reached()
+    stage.client.request("turn/interrupt", {"threadId": stage.thread, "turnId": turn})
+    stage.end_of(turn)
+    items = [r["payload"] for r in stage.records() if r["type"] == "response_item"]
+    assert "tool_search_output" in [item["type"] for item in items]
+    assert [item for item in items if response_item(raw(item)) is None] == []
+
+
+def test_a_search_that_the_provider_runs_itself_awaits_nothing(stage: Stage) -> None:
+    search = {"type": "tool_search_call", "id": "tsc_1", "call_id": None, "execution": "server", "arguments": {}}
+    stage.engine.play(ItemDone(raw(search)), *message("an answer"))
+    stage.run()
+    assert "tool_search_output" not in stage.kinds()
+
+
+@pytest.mark.parametrize("content", ["text", [None], ["text"], 5])
+def test_an_item_of_the_provider_that_is_none_is_passed_over(stage: Stage, content: Any) -> None:
+    broken = {"type": "message", "id": "msg_b", "role": "assistant", "content": content}
+    stage.engine.play(ItemDone(raw(broken)), *message("an answer"))
+    assert stage.run()["status"] == "completed"
+    stage.engine.script = stage.engine.answer
+    stage.run("second")
+    assert texts(stage.engine.histories[-1]) == ["hello", "an answer", "second"]
+
+
+# --- the end -------------------------------------------------------------------------------------------------------
+
+
+def test_a_thread_whose_flush_failed_at_the_end_of_a_turn_goes_on(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.run("first")
+    thread = stage.server.threads.require(stage.thread)
+    writer = thread.writer
+    append, dead = writer.append_all, list[bool]()
+
+    def refuse(records: Any) -> Any:
+        if dead or any(record.payload.get("type") == "task_complete" for record in records if record.kind != "response_item"):
+            dead.append(True)
+            raise DurabilityUnknown("the flush failed")
+        return append(records)
+
+    monkeypatch.setattr(writer, "append_all", refuse)
+    states = stage.server.read_states
+    ended = states.turn_ended
+
+    def slow(thread_id: str, turn_id: str) -> Json:
+        import time
+
+        time.sleep(0.3)
+        return ended(thread_id, turn_id)
+
+    monkeypatch.setattr(states, "turn_ended", slow)
+    assert stage.run("second")["status"] == "failed"
+    assert stage.run("third")["status"] == "completed"
+    assert thread.writer is not writer
+
+
+def test_an_engine_that_hangs_as_it_is_closed_is_left_to_itself(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("threadkeep.appserver._engine_steps._LETTING_GO", 0.1)
+    gate, opened = Gate(), Gate()
+
+    async def script(_: RunningTurn) -> AsyncIterator[Event]:
+        try:
+            try:
+                await gate.wait()
+            except asyncio.CancelledError:
+                yield message("never")[0]
+        finally:
+            while not opened._open.is_set():
+                try:
+                    await opened.wait()
+                except asyncio.CancelledError:
+                    continue
+
+    stage.engine.script = script
+    turn = stage.start()
+    gate.wait_reached()
+    run = stage.server.threads.require(stage.thread).run
+    assert run is not None
+    stage.client.send("turn/interrupt", {"threadId": stage.thread, "turnId": turn})
+    ended = run.ended.wait(5)
+    opened.open()
+    assert ended
+    assert run.ended.wait(TIMEOUT)
