@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from tests.appserver.engine.scripted import Answer, Scripted
+from tests.appserver.engine.turns import FakeTurn, run, settings
 from tests.appserver.in_process import TIMEOUT
-from tests.appserver.scripted import Gate, Stage, call, items_told, message, on_stage, output, raw, texts
+from tests.appserver.scripted import Gate, Stage, call, items_told, message, on_stage, raw, texts
 
-from threadkeep.appserver.engine import Compacting, EngineFailure, ItemDone, ToolCall
+from threadkeep.appserver import _input
+from threadkeep.appserver.engine import EngineFailure, ItemDone, ToolCall, ToolResult
+from threadkeep.appserver.engine._responses import ResponsesEngine
 from threadkeep.errors import DurabilityUnknown, StorageFailure
 from threadkeep.records import response_item
 
@@ -123,14 +128,11 @@ def test_items_that_are_put_in_just_as_a_compaction_begins_or_ends_are_not_lost(
 
     def slow(records: Any) -> Any:
         done = append(records)
-        if any(record.kind == "response_item" and "put in" in str(record.payload) for record in records):
+        if any(b"put in" in bytes(record.payload) for record in records if isinstance(record.payload, msgspec.Raw)):
             gate.open()
-            stage.engine_done.wait(0.5)  # type: ignore[attr-defined]
+            time.sleep(0.3)
         return done
 
-    import threading
-
-    stage.engine_done = threading.Event()  # type: ignore[attr-defined]
     monkeypatch.setattr(thread.writer, "append_all", slow)
     stage.engine.compaction = compaction
     stage.client.request("thread/compact/start", {"threadId": stage.thread})
@@ -186,7 +188,7 @@ def test_a_thread_whose_flush_failed_at_the_end_of_a_turn_goes_on(
     append, dead = writer.append_all, list[bool]()
 
     def refuse(records: Any) -> Any:
-        if dead or any(record.payload.get("type") == "task_complete" for record in records if record.kind != "response_item"):
+        if dead or "task_complete" in str(records):
             dead.append(True)
             raise DurabilityUnknown("the flush failed")
         return append(records)
@@ -196,8 +198,6 @@ def test_a_thread_whose_flush_failed_at_the_end_of_a_turn_goes_on(
     ended = states.turn_ended
 
     def slow(thread_id: str, turn_id: str) -> Json:
-        import time
-
         time.sleep(0.3)
         return ended(thread_id, turn_id)
 
@@ -224,7 +224,7 @@ def test_an_engine_that_hangs_as_it_is_closed_is_left_to_itself(stage: Stage, mo
                 except asyncio.CancelledError:
                     continue
 
-    stage.engine.script = script
+    stage.engine.run = script  # type: ignore[method-assign]
     turn = stage.start()
     gate.wait_reached()
     run = stage.server.threads.require(stage.thread).run
@@ -234,3 +234,72 @@ def test_an_engine_that_hangs_as_it_is_closed_is_left_to_itself(stage: Stage, mo
     opened.open()
     assert ended
     assert run.ended.wait(TIMEOUT)
+
+
+# --- the built-in engine -------------------------------------------------------------------------------------------
+
+SECRET = "5ec2e7"
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        {"experimental_bearer_token": f"{SECRET}\n"},
+        {"http_headers": {"x-key": f"{SECRET}\n"}},
+        {"env_http_headers": {"x-key": "KEY"}},
+        {"env_key": "NOT_ASCII"},
+        {"query_params": {"api-key": SECRET}},
+    ],
+)
+def test_no_failure_tells_a_secret(of: Json) -> None:
+    with Scripted(Answer(status=404, body="nothing here")) as model:
+        turn = FakeTurn(settings(model.base_url.replace("//", f"//user:{SECRET}@"), of=of))
+        failed = run(turn, environ={"KEY": f" {SECRET}", "NOT_ASCII": f"{SECRET}\u2026"}).failure
+    assert failed is not None
+    assert failed.message
+    assert SECRET not in f"{failed.message} {failed.details} {failed.info}"
+
+
+def test_what_a_provider_says_of_a_failure_is_passed_on_in_part() -> None:
+    body = {"error": {"message": "x" * 1_000_000, "code": "other"}}
+    with Scripted(Answer(status=404, body=body)) as model:
+        failed = run(FakeTurn(settings(model.base_url))).failure
+    assert failed is not None
+    assert len(failed.message) < 50_000
+
+
+def test_when_one_of_several_tools_cannot_be_called_the_others_are_not_waited_for() -> None:
+    """They would be recorded after the end of their turn."""
+    answered: list[str] = []
+
+    class Turn(FakeTurn):
+        async def call_tool(self, call: ToolCall) -> ToolResult:
+            if call.call_id == "c0":
+                raise LookupError("cannot be kept")
+            await asyncio.sleep(0.2)
+            answered.append(call.call_id)
+            return ToolResult("", success=True)
+
+    async def go(base_url: str) -> None:
+        turn = Turn(settings(base_url, tools=[{"name": "look", "inputSchema": {}}]))
+        with pytest.raises(LookupError):
+            async for _ in ResponsesEngine({}).run(turn):
+                pass
+        await asyncio.sleep(0.4)
+
+    calls = [
+        {"type": "function_call", "id": f"fc_{n}", "call_id": f"c{n}", "name": "look", "arguments": "{}"}
+        for n in (0, 1)
+    ]
+    done = [{"type": "response.output_item.done", "item": each} for each in calls]
+    with Scripted(Answer([*done, {"type": "response.completed", "response": {"id": "r"}}])) as model:
+        asyncio.run(go(model.base_url))
+    assert answered == []
+
+
+def test_the_images_of_this_machine_have_a_bound_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_input, "MOST_IMAGES_BYTES", 100)
+    image = tmp_path / "a.png"
+    image.write_bytes(b"\x89PNG\r\n\x1a\n" + b"x" * 40)
+    given = _input.user_input([{"type": "localImage", "path": str(image)}] * 3)
+    assert [part["type"] for part in given.content].count("input_image") == 2

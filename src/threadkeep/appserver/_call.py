@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from threadkeep.appserver._rpc import RpcError
     from threadkeep.appserver._server import Server
 
-__all__ = ["Call", "Streamed"]
+__all__ = ["Call", "Elsewhere", "Streamed"]
 
 
 class Streamed:
@@ -28,6 +28,17 @@ class Streamed:
         self.close = close
 
 
+class Elsewhere(Exception):
+    """A request turned out to be about another thread than the one in whose lane it is: it goes on in that one's.
+
+    Raised by a handler before it changed anything.
+    """
+
+    def __init__(self, thread_id: str) -> None:
+        super().__init__(thread_id)
+        self.thread_id = thread_id
+
+
 class Call:
     """A request of a client.
 
@@ -36,6 +47,7 @@ class Call:
         connection: The client.
         method: What is asked.
         params: With what, checked (`threadkeep.appserver._params.check`).
+        lane: The thread in whose lane it is; None where it is in none's.
     """
 
     def __init__(
@@ -45,6 +57,7 @@ class Call:
         self.connection = connection
         self.method = method
         self.params = params
+        self.lane: str | None = None
         self._id = request_id
         self._lock = threading.Lock()
         self._answered = False

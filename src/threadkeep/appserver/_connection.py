@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from threadkeep.appserver import _rpc
@@ -55,6 +56,8 @@ class Connection:
         self._in_flight = 0
         self._asked: dict[int | str, Callable[[Incoming | None], None]] = {}
         self._last_asked = 0
+        self._pouring = False
+        self._unpoured: deque[Callable[[], None]] = deque()
         self.gone = False
         outbox.on_close = self._let_go
 
@@ -110,10 +113,38 @@ class Connection:
         """Send the result of an admitted request."""
         if isinstance(value, Streamed):
             stream = self._outbox.stream()
-            self._server.bulk.submit(lambda: self._pour(stream, request_id, value))
+            self._pour_in_turn(lambda: self._pour(stream, request_id, value))
             return
-        self._outbox.put(_rpc.result(request_id, value))
+        try:
+            message = _rpc.result(request_id, value)
+        except Exception as error:
+            self.refuse(request_id, _rpc.internal(f"the answer cannot be sent: {type(error).__name__}"))
+            raise
+        self._outbox.put(message)
         self._done()
+
+    def _pour_in_turn(self, pour: Callable[[], None]) -> None:
+        """Make a streamed answer when those before it are made: of a client one is made at a time.
+
+        Their order is the order in which they leave. So a client that takes nothing holds one worker, not all.
+        """
+        with self._lock:
+            self._unpoured.append(pour)
+            if self._pouring:
+                return
+            self._pouring = True
+        self._server.bulk.submit(self._pour_next)
+
+    def _pour_next(self) -> None:
+        with self._lock:
+            pour = self._unpoured.popleft()
+        try:
+            pour()
+        finally:
+            with self._lock:
+                more = self._pouring = bool(self._unpoured)
+            if more:
+                self._server.bulk.submit(self._pour_next)
 
     def _pour(self, stream: Stream, request_id: int | str, answer: Streamed) -> None:
         try:

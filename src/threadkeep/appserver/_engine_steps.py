@@ -64,8 +64,12 @@ class EngineSteps:
         if close is None:
             return
         # It may hang, or its last step may still run: nobody listens to it any more.
-        with contextlib.suppress(TimeoutError, RuntimeError, EngineFailure):
-            await asyncio.wait_for(close(), _LETTING_GO)
+        closing = asyncio.ensure_future(close())
+        await asyncio.wait({closing}, timeout=_LETTING_GO)
+        closing.cancel()
+        if closing.done():
+            with contextlib.suppress(asyncio.CancelledError, RuntimeError, EngineFailure):
+                closing.result()
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

@@ -12,7 +12,6 @@ _MOST: Final = 1024 * 1024
 """Bytes of one of git's files that are read."""
 
 _SHA: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_ORIGIN: Final = re.compile(r'^\s*\[remote "origin"\]\s*$(?:\n(?!\s*\[).*)*?\n\s*url\s*=\s*(.+?)\s*$', re.MULTILINE)
 
 
 def git_facts(cwd: str) -> dict[str, str] | None:
@@ -38,10 +37,23 @@ def git_facts(cwd: str) -> dict[str, str] | None:
         commit = head
     if _SHA.fullmatch(commit):
         facts["commit_hash"] = commit
-    origin = _ORIGIN.search(_read(os.path.join(common, "config")))
-    if origin is not None:
-        facts["repository_url"] = origin[1]
+    origin = _origin(_read(os.path.join(common, "config")))
+    if origin:
+        facts["repository_url"] = origin
     return facts or None
+
+
+def _origin(config: str) -> str:
+    """The first URL of the remote ``origin``; empty where there is none."""
+    within = False
+    for line in config.splitlines():
+        said = line.strip()
+        if said.startswith("["):
+            within = said == '[remote "origin"]'
+        name, equals, value = said.partition("=")
+        if within and equals and name.rstrip() == "url" and value.strip():
+            return value.strip()
+    return ""
 
 
 def _repository(cwd: str) -> str | None:

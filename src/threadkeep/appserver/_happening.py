@@ -5,6 +5,7 @@ The methods block: they are called from a worker thread, one at a time, but for 
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -12,6 +13,8 @@ import msgspec
 from threadkeep.appserver._items import beginning, failure, wire_error
 from threadkeep.appserver._recording import Recording
 from threadkeep.appserver._telling import Telling, turn_json
+from threadkeep.errors import ThreadkeepError
+from threadkeep.records import response_item
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,14 +37,12 @@ class Happening:
     Attributes:
         recording: What is kept.
         telling: What is told.
-        late: Response items that were put in while the context is being compacted.
         last_message: The newest message of the agent, as it was told.
     """
 
     def __init__(self, thread: LoadedThread) -> None:
         self.recording = Recording(thread)
         self.telling = Telling(thread, self.recording.turn_id)
-        self.late: list[msgspec.Raw] = []
         self.last_message: Json | None = None
         self._thread = thread
         self._open: dict[str, int] = {}
@@ -78,6 +79,8 @@ class Happening:
         """An item is whole."""
         item_id = _decode(raw).get("id")
         started = self._open.pop(item_id, None) if isinstance(item_id, str) else None
+        if response_item(raw) is None:
+            return  # what the provider sent is no item: nobody could read it
         made = self.recording.item(raw, started)
         if made.item is not None and started is None:
             # Nobody said that it began: its beginning is told with its end.
@@ -145,25 +148,25 @@ class Happening:
         self.telling.begun({"type": "ContextCompaction", "id": item_id}, started)
         self.count()
 
-    def checkpoint(self, event: Compacted) -> None:
-        """The context was compacted."""
+    def checkpoint(self, event: Compacted, late: Sequence[msgspec.Raw]) -> None:
+        """The context was compacted; ``late`` are response items that the engine has not had yet."""
         if self._compaction is None:
             self.begin_compaction()
         assert self._compaction is not None
         item_id, started = self._compaction
         self._compaction = None
-        late, self.late = self.late, []
         self.recording.compacted(event, late)
         self.count()
         self.telling.done(self.recording.compaction_shown(item_id, started))
 
     # The end
 
-    def end(self, error: Json | None, *, interrupted: bool, replaced: bool) -> Json:
+    def end(self, error: Json | None, heard: Sequence[UserInput] = (), *, interrupted: bool, replaced: bool) -> Json:
         """The turn ended; the turn as it is to be told.
 
         Args:
             error: Why it failed, as a rollout has it; None where it did not.
+            heard: What the user said that no model call had: the next turn has it.
             interrupted: Whether it was interrupted.
             replaced: Whether another turn takes its place.
         """
@@ -171,6 +174,8 @@ class Happening:
         for made in recording.tools_cancelled(list(self._asking.values())):
             self.telling.done(made)
         recording.outputs_of_open_calls()
+        with contextlib.suppress(ThreadkeepError):  # the end is kept, whatever becomes of it
+            self.hear(heard, in_a_call=False)
         if interrupted:
             self.count()
             return self.ended(recording.aborted(replaced=replaced), None, interrupted=True)

@@ -27,6 +27,9 @@ MOST_PARTS: Final = 10_000
 MOST_IMAGE_BYTES: Final = 32 * 1024 * 1024
 """Bytes that an image of this machine may have to be sent to a model."""
 
+MOST_IMAGES_BYTES: Final = 128 * 1024 * 1024
+"""Bytes that the images of this machine may have together in one input."""
+
 _NO_URL: Final = "remote image URLs are not supported; use an inline data URL instead"
 _AUDIO: Final = "audio input is not supported by threadkeep"
 _MAGIC: Final = (
@@ -51,7 +54,7 @@ def user_input(given: Sequence[Mapping[str, Any]], client_id: str | None = None)
     parts: list[Json] = []
     content: list[Json] = []
     kinds: list[str] = []
-    images = 0
+    images, room = 0, MOST_IMAGES_BYTES
     for part in given:
         kind = part["type"]
         if kind == "text":
@@ -66,7 +69,7 @@ def user_input(given: Sequence[Mapping[str, Any]], client_id: str | None = None)
         elif kind == "localImage":
             images += 1
             parts.append({"type": "local_image", "path": part["path"], **_detail(part)})
-            _add_local_image(part["path"], images, content, kinds)
+            room -= _add_local_image(part["path"], images, content, kinds, room)
         elif kind in ("skill", "mention"):
             parts.append({"type": kind, "name": part["name"], "path": part["path"]})
         else:
@@ -115,31 +118,37 @@ def _image_content(part: Mapping[str, Any]) -> Json:
     return {"type": "input_image", "file_id": part["fileId"], "detail": "high"}
 
 
-def _add_local_image(path: str, number: int, content: list[Json], kinds: list[str]) -> None:
-    """An image of this machine between two labels; where it cannot be read, words that say so stand in its place."""
-    image = _read_image(path)
+def _add_local_image(path: str, number: int, content: list[Json], kinds: list[str], room: int) -> int:
+    """An image of this machine between two labels; where it cannot be read, words that say so stand in its place.
+
+    Returns:
+        How many bytes of ``room`` it took.
+    """
+    image, size = _read_image(path, room)
     label = f'<image name=[Image #{number}] path="{path}">'
     content += [{"type": "input_text", "text": label}, image, {"type": "input_text", "text": "</image>"}]
     of_image = "user.image" if image["type"] == "input_image" else "images.preparation_error"
     kinds += ["user.text", of_image, "user.text"]
+    return size
 
 
-def _read_image(path: str) -> Json:
+def _read_image(path: str, room: int) -> tuple[Json, int]:
+    """What the model sees of an image, and how many bytes it took."""
     try:
-        data = _bytes_of(path)
+        data = _bytes_of(path, min(room, MOST_IMAGE_BYTES))
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
-        return {"type": "input_text", "text": f"(This image could not be read: {why}.)"}
+        return {"type": "input_text", "text": f"(This image could not be read: {why}.)"}, 0
     media = next((media for magic, media in _MAGIC if data.startswith(magic)), None)
     if media is None and data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         media = "image/webp"
     if media is None:
-        return {"type": "input_text", "text": "(This file is no PNG, JPEG, GIF or WebP image.)"}
+        return {"type": "input_text", "text": "(This file is no PNG, JPEG, GIF or WebP image.)"}, 0
     url = f"data:{media};base64,{base64.b64encode(data).decode()}"
-    return {"type": "input_image", "image_url": url, "detail": "original"}
+    return {"type": "input_image", "image_url": url, "detail": "original"}, len(data)
 
 
-def _bytes_of(path: str) -> bytes:
+def _bytes_of(path: str, most: int) -> bytes:
     """The bytes of a regular file. A pipe or a device is not waited for.
 
     Raises:
@@ -151,6 +160,6 @@ def _bytes_of(path: str) -> bytes:
         known = os.fstat(file.fileno())
         if not stat.S_ISREG(known.st_mode):
             raise ValueError("it is no file")
-        if known.st_size > MOST_IMAGE_BYTES:
-            raise ValueError(f"it is larger than {MOST_IMAGE_BYTES} bytes")
-        return file.read(MOST_IMAGE_BYTES)
+        if known.st_size > most:
+            raise ValueError(f"it is larger than {most} bytes")
+        return file.read(most)

@@ -153,6 +153,10 @@ class Recording:
         self.history.append(msgspec.Raw(_encode(made.payload)))
         return made
 
+    def put_in(self, items: Sequence[msgspec.Raw]) -> None:
+        """Response items of a client."""
+        self._write([NewRecord("response_item", item) for item in items])
+
     def item(self, raw: msgspec.Raw, started_ms: int | None) -> Made:
         """A whole response item of the model, or the output of a call.
 
@@ -166,7 +170,7 @@ class Recording:
         encoded = self._keep(payload)
         made = self._records.shown(shown, events, payload=encoded, started_ms=started_ms)
         self._write(made.records)
-        if kind in _CALLS:
+        if kind in _CALLS and payload.get("execution") != "server":
             self.open_calls[str(payload.get("call_id") or payload.get("id"))] = kind
         elif "call_id" in payload:
             self.open_calls.pop(str(payload["call_id"]), None)
@@ -212,7 +216,10 @@ class Recording:
     def outputs_of_open_calls(self) -> None:
         """Every call has an output, whatever became of it: the model is never sent one without."""
         for call_id, kind in list(self.open_calls.items()):
-            output = {"type": _OUTPUT_OF.get(kind, "function_call_output"), "call_id": call_id, "output": _CANCELLED}
+            output = {"type": _OUTPUT_OF.get(kind, "function_call_output"), "call_id": call_id}
+            # A search for tools has no words for its answer: it finds none.
+            nothing = {"status": "completed", "execution": "client", "tools": []}
+            output |= nothing if kind == "tool_search_call" else {"output": _CANCELLED}
             self.item(msgspec.Raw(_encode(output)), None)
 
     # Tokens
@@ -254,7 +261,7 @@ class Recording:
 
         Args:
             event: What the engine made.
-            late: Response items that were recorded while it was made: they are recorded once more, after it.
+            late: Response items that were recorded while it was made: they stay behind what it stands for.
         """
         window = self._window
         made = self._writer.new_id()
@@ -264,7 +271,7 @@ class Recording:
         number = (window.number or 0) + 1 if window is not None else 1
         checkpoint = Checkpoint(
             event.summary,
-            list(event.replacement),
+            [*event.replacement, *late],
             number,
             (first, before or first, made),
             event.response_id,
@@ -272,8 +279,7 @@ class Recording:
             [{"type": "function", **tool} for tool in self._thread.dynamic_tools],
             self._world_state if any(_role(item) == "developer" for item in event.replacement) else None,
         )
-        again = [NewRecord("response_item", item) for item in late]
-        self._write([*self._records.checkpoint(checkpoint), *again])
+        self._write(self._records.checkpoint(checkpoint))
         self.history = [*event.replacement, *late]
         self._window = _next_window(number, first, before or first, made)
         self._states_settings = False

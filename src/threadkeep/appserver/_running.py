@@ -67,6 +67,8 @@ class Run:
     Attributes:
         turn_id: The turn.
         ended: Set when the turn has ended, and everybody was told.
+        unsure: Whether its end could not be kept: a writer that is not sure of what it wrote takes nothing more; a new
+            one looks at what stands.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Run:
         self._recording = self._happening.recording
         self.turn_id = self._recording.turn_id
         self.ended = threading.Event()
+        self.unsure = False
         self._lock = threading.Lock()
         self._listening = given is not None
         self._waiting: list[UserInput] = []
@@ -123,8 +126,11 @@ class Run:
         return True
 
     def inject(self, items: Sequence[msgspec.Raw]) -> None:
-        """Take response items that are recorded already: the next model call of the turn has them."""
-        self._thread.server.loop.call(lambda: self._take_items(items))
+        """Keep response items: the next model call of the turn has them. Returns when they are kept.
+
+        They are kept in order with everything else of the turn: no checkpoint passes over them.
+        """
+        self._thread.server.loop.start(self._put_in(items)).result()
 
     def interrupt(self, on_kept: Callable[[], object] | None = None, *, replaced: bool = False) -> None:
         """End the turn as interrupted.
@@ -292,7 +298,7 @@ class Run:
             case Compacting():
                 await self._in_order.do(happening.begin_compaction)
             case Compacted():
-                await self._in_order.do(lambda: happening.checkpoint(event))
+                await self._in_order.do(lambda: happening.checkpoint(event, list(self._steered)))
             case ItemStarted():
                 await self._in_order.do_with(self._thread.lock, lambda: happening.begin_item(_decode(event.item)))
             case Retrying():
@@ -305,11 +311,12 @@ class Run:
     def _wake(self) -> None:
         self._arrived.set()
 
+    async def _put_in(self, items: Sequence[msgspec.Raw]) -> None:
+        await self._in_order.do(lambda: self._recording.put_in(items), lambda _: self._take_items(items))
+
     def _take_items(self, items: Sequence[msgspec.Raw]) -> None:
         self._recording.history += items
         self._steered += items
-        if self._happening.compacting:
-            self._happening.late += items
 
     async def _hear_waiting(self, *, in_a_call: bool = False) -> None:
         with self._lock:
@@ -332,13 +339,15 @@ class Run:
         happening = self._happening
         with self._lock:
             interrupted, replaced = self._interrupted and error is None, self._replaced
+            heard, self._waiting = [] if self._interrupted else self._waiting, []
         try:
-            turn = await self._in_order.do(lambda: happening.end(error, interrupted=interrupted, replaced=replaced))
+            turn = await self._in_order.do(
+                lambda: happening.end(error, heard, interrupted=interrupted, replaced=replaced)
+            )
         except Exception as problem:  # noqa: BLE001  # the end could not be kept: this is what clients are told
             if not isinstance(problem, ThreadkeepError):
                 traceback.print_exception(problem, file=sys.stderr)
-            # A writer that is not sure of what it wrote takes nothing more; a new one looks at what stands.
-            self._thread.server.in_lane(self._thread.id, self._thread.renew)
+            self.unsure = True
             error = error or failure(str(problem), "other")
             turn = happening.ended({"started_at": self._recording.started_at}, error)
         await self._in_order.do(lambda: self._tell_end(turn, wire_error(error, details) if error is not None else None))
@@ -353,6 +362,8 @@ class Run:
                 telling.unread()
             self._answer_interrupts()
             self._leave()
+            if self.unsure:
+                thread.server.in_lane(thread.id, thread.renew)
             if error is None:
                 thread.set_status(IDLE)
             telling.turn("turn/completed", turn)

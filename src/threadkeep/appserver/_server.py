@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from threadkeep import _version
 from threadkeep.appserver import _rpc
-from threadkeep.appserver._call import Call
+from threadkeep.appserver._call import Call, Elsewhere
 from threadkeep.appserver._connection import Connection
 from threadkeep.appserver._lane import Lanes
 from threadkeep.appserver._manifest import METHODS, refusal
@@ -46,13 +46,15 @@ __all__ = ["Server"]
 MOST_WORKERS: Final = 32
 """Requests that are worked on at once."""
 
-MOST_STREAMING: Final = 64
-"""Streamed answers that are made at once."""
+MOST_STREAMING: Final = 512
+"""Streamed answers that are made at once: one for each client that there may be, since a slow one holds a worker."""
 
-MOST_URGENT: Final = 4
+MOST_URGENT: Final = 64
+"""Requests at once that overtake everything: an interrupt waits for the end of its turn."""
 
-SWITCH_INTERVAL: Final = 0.001
-"""Seconds after which a thread of the process makes way for another: a long answer keeps no small one waiting."""
+SWITCH_INTERVAL: Final = 0.0001
+"""Seconds after which a thread of the process makes way for another. A small request gives the interpreter away a dozen
+times before it is answered, and beside a long answer waits this long to get it back each time."""
 
 _NEEDED_SOON: Final = tuple(
     f"threadkeep.{module}"
@@ -74,6 +76,9 @@ _MOST_PATIENCE: Final = 200
 
 MOST_SETTLING: Final = 2.0
 """Seconds for which the end waits for answers to requests that were begun."""
+
+_CHANGES: Final = frozenset({"thread/start"})
+"""What changes something and is in no thread's lane."""
 
 _OVERLOADED: Final = "Server overloaded; retry later."
 
@@ -269,16 +274,17 @@ class Server:
             connection.refuse_at_once(incoming.id, RpcError(_rpc.OVERLOADED, _OVERLOADED))
             return
         call = Call(self, connection, incoming.id, incoming.method, params)
-        self._schedule(method, params, partial(self._perform, call, method))
+        self._schedule(method, call, partial(self._perform, call, method))
 
-    def _schedule(self, method: Method, params: dict[str, Any], task: Callable[[], None]) -> None:
-        named = params.get("threadId")
+    def _schedule(self, method: Method, call: Call, task: Callable[[], None]) -> None:
+        named = call.params.get("threadId")
         key = plain(named) if isinstance(named, str) else None
         if method.lane == "urgent":
             self._urgent.submit(task)
         elif key is None or method.lane == "none":
             self._workers.submit(task)
         elif method.lane == "thread":
+            call.lane = key
             self._lanes.change(key, task)
         else:
             self._lanes.read(key, task)
@@ -292,8 +298,14 @@ class Server:
         self._workers.submit(task)
 
     def _perform(self, call: Call, method: Method) -> None:
+        if call.connection.gone and method.lane in ("none", "read") and call.method not in _CHANGES:
+            call.fail(_rpc.internal("the client left"))  # nobody waits for what it wanted to read
+            return
         try:
             call.respond(self._handler(call.method, method)(call))
+        except Elsewhere as other:
+            call.lane = other.thread_id
+            self._lanes.change(other.thread_id, partial(self._perform, call, method))
         except RpcError as error:
             call.fail(error)
         except Exception as error:  # noqa: BLE001  # one request's trouble is nobody else's
@@ -339,8 +351,8 @@ class Server:
         if isinstance(answer, str):
             connection.refuse_at_once(incoming.id, _rpc.invalid(answer))
             return
+        connection.send_result(incoming.id, answer)  # before anything that others do is told
         connection.shake_hands(params)
-        connection.send_result(incoming.id, answer)
         self._greet(connection)
 
     def _greet(self, connection: Connection) -> None:
@@ -395,7 +407,8 @@ class Server:
             self._loop.close(self._engine, seconds)
         with self._lock:
             connections = list(self._connections.values())
+        deadline = time.monotonic() + min(seconds, 2.0)
         for connection in connections:
-            connection.finish(min(seconds, 2.0))
+            connection.finish(max(0.0, deadline - time.monotonic()))
         if self._store is not None:
             self._store.close()

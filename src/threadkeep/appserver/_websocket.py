@@ -1,7 +1,7 @@
 """Clients over WebSocket, on a TCP port or a Unix socket: a JSON message in each text message.
 
-One event loop serves all of them and does nothing but move bytes: messages are decoded, worked on and encoded by the
-server's threads. What these call comes to the loop by ``call_soon_threadsafe``.
+One event loop serves all of them and does little but move bytes: messages are worked on and encoded, and long ones
+decoded, by other threads. What these call comes to the loop by ``call_soon_threadsafe``.
 
 Messages are not compressed: on one machine, where nearly all clients are, deflating costs more time than the bytes it
 saves, some hundred kilobytes for each connection, and would be done in the loop that everybody waits for. The real TUI
@@ -53,8 +53,14 @@ _CLOSING: Final = 5.0
 _FRAME: Final = 256 * 1024
 """Bytes of a message that are handed on before other clients have their turn."""
 
+_SHORT: Final = 16 * 1024
+"""Bytes up to which a message is sent together with others."""
+
+_LONG: Final = 64 * 1024
+"""Bytes above which a message is decoded beside the loop: 60 MB take seconds, in which nobody else would be served."""
+
 _TURN: Final = 32
-"""Short messages that are sent to one client before others have their turn."""
+"""Short messages that are sent to one client together, before others have their turn."""
 
 _LONGEST_REASON: Final = 120
 """Bytes of a reason: a control frame has room for 123."""
@@ -183,7 +189,11 @@ class _Client:
         self._writer = asyncio.create_task(self._write())
         try:
             while True:
-                connection.receive(await self._socket.recv(decode=False))
+                message = await self._socket.recv(decode=False)
+                if len(message) > _LONG:
+                    await asyncio.to_thread(connection.receive, message)
+                else:
+                    connection.receive(message)
         except ConnectionClosed:
             pass
         finally:
@@ -232,19 +242,37 @@ class _Client:
     # To the client
 
     async def _write(self) -> None:
-        sent = 0
         with contextlib.suppress(ConnectionClosed):
             while self._outbox.closed is None:
-                taken = self._outbox.try_take()
-                if taken is None:
+                short, taken = self._short_messages()
+                if short:
+                    await self._send_together(short)
+                if taken is not None:
+                    await self._send(taken[0], last=taken[1])
+                elif short:
+                    await asyncio.sleep(0)
+                else:
                     await self._ready.wait()
                     self._ready.clear()
-                    continue
-                piece, last = taken
-                await self._send(piece, last=last)
-                sent += 1
-                if sent % _TURN == 0:
-                    await asyncio.sleep(0)
+
+    def _short_messages(self) -> tuple[list[bytes], tuple[bytes, bool] | None]:
+        """Whole short messages that wait, a turn's worth of them, and what comes behind them if it is another kind."""
+        short: list[bytes] = []
+        while len(short) < _TURN:
+            taken = self._outbox.try_take()
+            if taken is None or not taken[1] or len(taken[0]) > _SHORT:
+                return short, taken
+            short.append(taken[0])
+        return short, None
+
+    async def _send_together(self, messages: list[bytes]) -> None:
+        """Send whole messages with one wait for the client: one by one, most of the time would go into waiting."""
+        try:
+            async with asyncio.timeout(self._patience), self._socket.send_context():
+                for message in messages:
+                    self._socket.protocol.send_text(message)
+        except TimeoutError:
+            self._outbox.close(f"a client took nothing for {self._patience:g} seconds")
 
     async def _send(self, piece: bytes, *, last: bool) -> None:
         self._within = len(piece) > _FRAME or not last

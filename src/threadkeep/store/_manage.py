@@ -6,6 +6,7 @@ Codex, or, where that is asked for, remembered by threadkeep alone.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
@@ -26,12 +27,15 @@ __all__ = ["MAX_NAME", "rename", "set_archived", "set_git"]
 MAX_NAME: Final = 1_000
 """Most characters of a name."""
 
+_UNFIT: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What no name has: control characters, ends of lines, halves of characters."""
+
 
 def rename(access: Access, located: Located, name: str, *, local: bool, held: Lease | None = None) -> Thread:
     """Give a thread a name (see `ThreadStore.rename`)."""
     thread_id = located.thread_id
     name = name.strip()
-    if len(name) > MAX_NAME or not name.isprintable():
+    if len(name) > MAX_NAME or _UNFIT.search(name):
         raise InvalidRequest(f"a name is one line of at most {MAX_NAME} characters", thread=thread_id)
     backend = access.backend_of(thread_id)
     if located.is_codex_s(local=local):

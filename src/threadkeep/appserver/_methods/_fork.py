@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from threadkeep.appserver import _rpc
@@ -10,12 +11,14 @@ from threadkeep.appserver._methods._resume import by_path
 from threadkeep.appserver._methods._start import source_of
 from threadkeep.appserver._thread_ids import named_thread
 from threadkeep.appserver._wire import deprecation, thread_json
-from threadkeep.errors import TurnNotFound
+from threadkeep.errors import InvalidRequest, ThreadkeepError, TurnNotFound
 
 if TYPE_CHECKING:
     from threadkeep.appserver._call import Call
     from threadkeep.appserver._loaded import LoadedThread
     from threadkeep.appserver._rpc import RpcError
+    from threadkeep.appserver._server import Server
+    from threadkeep.store import Thread, Writer
 
 __all__ = ["thread_fork"]
 
@@ -40,15 +43,17 @@ def thread_fork(call: Call) -> Any:
         )
     except TurnNotFound:
         raise _no_such_turn(call, source_id, source) from None
-    name = source.described().name if source is not None else server.store.read(source_id).name
-    if name:
-        # A child has the name of its parent from the beginning (0.169.0 observed); each is renamed by itself.
-        child = server.store.rename(child.id, name, local=True)
-    snapshot = server.store.snapshot(child.id)
-    kept = False
-    try:
+    with ExitStack() as undoing:
+        undoing.callback(_forget, server, child.id)
+        writer = server.store.writer(child.id)
+        undoing.callback(writer.close)
+        parent = source.described() if source is not None else server.store.read(source_id)
+        child = _named(server, child, parent, writer)
+        snapshot = server.store.snapshot(child.id)
+        undoing.callback(snapshot.close)
         latest = snapshot.latest()
-        thread = load(call, snapshot, latest.settings, fork=True, ephemeral=ephemeral)
+        thread = load(call, snapshot, latest.settings, writer, fork=True, ephemeral=ephemeral)
+        undoing.callback(server.threads.remove, thread)
         if source is not None and not thread.dynamic_tools:
             thread.dynamic_tools = list(source.dynamic_tools)
         whole = not params.get("excludeTurns")
@@ -60,16 +65,29 @@ def thread_fork(call: Call) -> Any:
             rest = thread.settings.response()
             if whole:
                 call.respond(with_all_turns(snapshot, shown, rest, None))
-                kept = True
+                undoing.pop_all()
                 usage = usage_json(thread.id, latest)
                 if usage is not None:
                     call.connection.notify("thread/tokenUsage/updated", usage)
             else:
                 call.respond({"thread": shown, **rest})
+                undoing.pop_all()
+                snapshot.close()
             thread.announce("thread/started", {"thread": shown})
-    finally:
-        if not kept:
-            snapshot.close()
+
+
+def _named(server: Server, child: Thread, parent: Thread, writer: Writer) -> Thread:
+    """A child has the name of its parent from the beginning (0.169.0 observed); each is renamed by itself."""
+    with suppress(InvalidRequest):  # Codex gave a name that threadkeep gives to none
+        if parent.name:
+            return server.store.rename(child.id, parent.name, local=True, writer=writer)
+    return child
+
+
+def _forget(server: Server, thread_id: str) -> None:
+    """Nobody was told of a fork that could not be loaded."""
+    with suppress(ThreadkeepError):
+        server.store.delete(thread_id)
 
 
 def _no_such_turn(call: Call, source_id: str, source: LoadedThread | None) -> RpcError:

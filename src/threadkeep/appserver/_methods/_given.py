@@ -41,7 +41,11 @@ def resume_given(call: Call) -> Any:
         source=source_of(call.connection.client_name),
         originator=call.connection.client_name,
     )
-    writer.append_all([NewRecord("response_item", item) for item in items])
+    try:
+        writer.append_all([NewRecord("response_item", item) for item in items])
+    except BaseException:
+        writer.close()
+        raise
     thread = LoadedThread(server, writer, settings)
     server.threads.add(thread)
     with thread.lock:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from threadkeep.appserver._call import Call
     from threadkeep.appserver._config import SessionSettings
     from threadkeep.appserver._server import Server
-    from threadkeep.store import Latest, Snapshot
+    from threadkeep.store import Latest, Snapshot, Writer
 
 __all__ = [
     "Head",
@@ -35,25 +35,31 @@ _PIECE = 256 * 1024
 
 
 def load(
-    call: Call, snapshot: Snapshot, found: Mapping[str, Any] | None, *, fork: bool = False, ephemeral: bool = False
+    call: Call,
+    snapshot: Snapshot,
+    found: Mapping[str, Any] | None,
+    writer: Writer,
+    *,
+    fork: bool = False,
+    ephemeral: bool = False,
 ) -> LoadedThread:
-    """Take the right to write to a thread, with the settings that it goes on with.
+    """Load a thread, with the settings that it goes on with.
 
     Args:
         call: The request.
-        snapshot: The thread.
+        snapshot: The thread; taken after the writer, so that nobody else's records are missing.
         found: The settings in force, as its records state them.
+        writer: The right to write to it. It is the caller's to close where this raises.
         fork: Whether the thread is a fork that was made just now.
         ephemeral: Whether it lives in memory alone.
 
     Raises:
-        ThreadBusy: Another process holds it.
         RpcError: The settings do not fit the configuration.
+        StorageFailure: They could not be kept.
     """
     from threadkeep.appserver._config import session_settings
 
     server, params = call.server, call.params
-    thread_id = snapshot.thread_id
     stated = dict(found or {})
     described = snapshot.thread()
     stated.setdefault("cwd", described.cwd)
@@ -61,7 +67,7 @@ def load(
     if stated.get("model") is None:
         stated["model"] = described.model
     settings = session_settings(server.config, params, stated, fork=fork)
-    thread = LoadedThread(server, server.store.writer(thread_id), settings, ephemeral=ephemeral)
+    thread = LoadedThread(server, writer, settings, ephemeral=ephemeral)
     if not fork and any(params.get(name) is not None for name in _OVERRIDES):
         _keep_overrides(thread, session_settings(server.config, {}, stated))
     thread.dynamic_tools = snapshot.dynamic_tools()

@@ -173,7 +173,8 @@ def thread_revert(call: Call) -> Any:
     try:
         thread = changed(call, thread_id, lambda local: store.revert(thread_id, before=before, local=local))
     finally:
-        loaded.set_status(IDLE)
+        if server.threads.get(thread_id) is loaded:  # it was let go where somebody else has the right to write by now
+            loaded.set_status(IDLE)
     with store.snapshot(thread_id) as snapshot:
         head = Head(snapshot)
     call.respond(
@@ -226,11 +227,16 @@ def _refuse_ephemeral(loaded: LoadedThread | None) -> None:
 
 
 def _stop(loaded: LoadedThread) -> None:
-    """End a running turn as interrupted."""
+    """End a running turn as interrupted.
+
+    Raises:
+        RpcError: It has not ended yet: its right to write is not taken away.
+    """
     run = loaded.run
     if run is not None:
         run.interrupt()
-        run.ended.wait(_LONGEST_END)
+        if not run.ended.wait(_LONGEST_END):
+            raise _rpc.internal(f"turn {run.turn_id} is ending and has not ended yet; try again")
 
 
 _LONGEST_END = 30.0

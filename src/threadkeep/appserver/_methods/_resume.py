@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from threadkeep.appserver import _rpc
+from threadkeep.appserver._call import Elsewhere
 from threadkeep.appserver._loaded import IDLE
 from threadkeep.appserver._methods._loading import (
     Head,
@@ -64,36 +66,42 @@ def by_path(call: Call) -> str:
     """The thread whose rollout a client names by its path.
 
     Raises:
+        Elsewhere: The request is in the lane of another thread.
         RpcError: No rollout of the home lies there.
     """
     path: str = call.params["path"]
     found = call.server.store.thread_at(path)
     if found is None:
         raise _rpc.invalid(f"failed to resolve rollout path `{path}`: file does not exist")
+    if call.lane != found:
+        raise Elsewhere(found)
     return found
 
 
 def _cold(call: Call, thread_id: str) -> None:
     server = call.server
-    snapshot = server.store.snapshot(thread_id)
-    kept = False
-    try:
+    with ExitStack() as undoing:
+        writer = server.store.writer(thread_id)  # before the snapshot: nobody else appends after it
+        undoing.callback(writer.close)
+        snapshot = server.store.snapshot(thread_id)
+        undoing.callback(snapshot.close)
         latest = snapshot.latest()
         if not call.params.get("excludeTurns") and snapshot.mode == "paginated":
             call.connection.notify("deprecationNotice", deprecation())
-        thread = load(call, snapshot, latest.settings)
+        thread = load(call, snapshot, latest.settings, writer)
+        undoing.callback(server.threads.remove, thread)
         head = _head(snapshot)
         with thread.lock:
             thread.watch(call.connection)
             thread.announce("thread/status/changed", {"threadId": thread.id, "status": IDLE})
             kept = _answer(call, thread, snapshot, head)
+            undoing.pop_all()
+            if not kept:
+                snapshot.close()
             usage = usage_json(thread.id, latest)
             if usage is not None and not (thread.mode == "legacy" and call.params.get("excludeTurns")):
                 call.connection.notify("thread/tokenUsage/updated", usage)
             thread.announce("thread/goal/cleared", {"threadId": thread.id})
-    finally:
-        if not kept:
-            snapshot.close()
     warn_of_settings(call, thread)
     from threadkeep.appserver._damage import tell_of_damage
 

@@ -70,6 +70,8 @@ def _take_over(thread: LoadedThread, given: UserInput) -> Run | None:
     if run.hear(given):
         return run
     _wait_for_the_end(run)
+    if run.unsure:
+        thread.renew()
     return None
 
 
@@ -160,9 +162,10 @@ def thread_inject_items(call: Call) -> Any:
     run = thread.run
     made = [_injected(thread, item, index, run) for index, item in enumerate(items)]
     kept = [msgspec.Raw(_encode(item)) for item in made if item is not None]
-    thread.writer.append_all([NewRecord("response_item", item) for item in kept])
     if run is not None:
         run.inject(kept)
+    else:
+        thread.writer.append_all([NewRecord("response_item", item) for item in kept])
     return {}
 
 

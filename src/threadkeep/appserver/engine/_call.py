@@ -111,6 +111,7 @@ class ModelCall:
         if task in done:
             return task.result()
         if steered in done:
+            steered.result()  # where what was said could not be kept, the turn fails
             raise Steered
         raise disconnected("idle timeout waiting for SSE")
 

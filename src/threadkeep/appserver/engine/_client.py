@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -32,6 +33,8 @@ CONNECT_SECONDS: Final = 30.0
 """Longest time that making a connection takes."""
 _NO_KEY: Final = "none"
 """What the package is given for a key where there is none: it wants one, and is told not to send it."""
+_VALUE: Final = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?")
+"""What the value of a header may be."""
 NAME: Final = "threadkeep"
 """What calls itself so in ``originator`` and ``user-agent``."""
 
@@ -71,12 +74,17 @@ class Clients:
         """
         if provider.base_url is None:
             raise EngineFailure(f"provider {provider.id} has no base_url: threadkeep cannot call it")
-        stored = self._stored_key() if self._stored_key is not None and provider.requires_openai_auth else None
+        stored = None
+        if self._stored_key is not None and provider.requires_openai_auth:
+            stored = await asyncio.to_thread(self._stored_key)  # it reads files
         try:
             key = provider.key(self._environ, stored)
         except ConfigProblem as problem:
             raise EngineFailure(str(problem)) from None
         headers = provider.headers(self._environ)
+        for name, value in {"Authorization": key or "", **headers}.items():
+            if not _VALUE.fullmatch(value):  # who tries to send it is told its value, which may be a secret
+                raise EngineFailure(f"the value of the header {name} for provider {provider.id} cannot be sent")
         known_by = msgspec.json.encode((provider, key, headers))
         endpoint = self._endpoints.get(known_by)
         if endpoint is None:

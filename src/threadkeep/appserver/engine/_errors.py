@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
@@ -84,7 +85,7 @@ class _Body(msgspec.Struct):
 def answered_with(status: int, headers: Mapping[str, str], body: str, url: str) -> CallFailed:
     """A call that was answered with a status of failure."""
     error = _error_of(body)
-    code, told = _name(error), error.message if isinstance(error.message, str) else ""
+    code, told = _name(error), error.message[:MAX_BODY] if isinstance(error.message, str) else ""
     kinds = {error.code, error.type} if isinstance(error.code, str | None) else {error.type}
     named = f"{status} {_reason(status)}"
     if code == "context_length_exceeded":
@@ -112,7 +113,7 @@ def answered_with(status: int, headers: Mapping[str, str], body: str, url: str) 
     if status == HTTPStatus.SERVICE_UNAVAILABLE and code in {"server_is_overloaded", "slow_down"}:
         return CallFailed(told or f"the provider is overloaded ({named})", "serverOverloaded", unsent=True)
     return CallFailed(
-        f"unexpected status {named}: {told or body[:MAX_BODY] or 'Unknown error'}, url: {url}",
+        f"unexpected status {named}: {told or body[:MAX_BODY] or 'Unknown error'}, url: {_place(url)}",
         {"httpConnectionFailed": {"httpStatusCode": status}},
         again=True,
         unsent=status >= HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -176,6 +177,12 @@ def _error_of(body: str) -> _Error:
 
 def _name(error: _Error) -> str:
     return next((name for name in (error.code, error.type) if isinstance(name, str) and name), "")
+
+
+def _place(url: str) -> str:
+    """An address without what may be secret of it: names, passwords and the query."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _reason(status: int) -> str:

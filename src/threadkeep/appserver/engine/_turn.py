@@ -210,7 +210,12 @@ class Turn:
 
     async def _outputs(self, calls: list[msgspec.Raw]) -> list[msgspec.Raw]:
         """The outputs of calls, in their order; the tools run at the same time."""
-        outputs = await asyncio.gather(*map(self._answer, calls))
+        answers = [asyncio.ensure_future(self._answer(call)) for call in calls]
+        try:
+            outputs = await asyncio.gather(*answers)
+        finally:
+            for answer in answers:  # where one failed, nobody waits for the others
+                answer.cancel()
         return [output_of(call, output) for call, output in zip(calls, outputs, strict=True)]
 
     async def _answer(self, item: msgspec.Raw) -> Any:

@@ -220,11 +220,15 @@ class LocalBackend:
         """The bytes that a pin holds."""
         return self._source(os.path.join(self.home, pin.location), pin.base, pin.compressed, cost)
 
+    def _place_of(self, rollout_id: str) -> str | None:
+        ref = self.find(rollout_id)
+        return self.path_of(ref) if ref is not None else None
+
     def _source(self, path: str, rollout_id: str, compressed: bool, cost: Cost) -> Source:
         try:
             if compressed:
                 return ZstdSource(self.files, path, rollout_id, cost, self._tails)
-            return FileSource(self.files, path, rollout_id, cost)
+            return FileSource(self.files, path, rollout_id, cost, find=lambda: self._place_of(rollout_id))
         except FileNotFoundError as error:
             raise ThreadNotFound("the rollout's file is gone", rollout=rollout_id, path=path) from error
         except OSError as error:

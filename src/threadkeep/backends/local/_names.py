@@ -51,6 +51,8 @@ class Names:
         self._lock = threading.Lock()
         self._folders: dict[str, tuple[int, int]] | None = None
         self._emptied = 0
+        self._looks = 0
+        self._finished = 0
         self._troubles: dict[str, str] = {}
 
     def troubles(self) -> list[str]:
@@ -62,52 +64,57 @@ class Names:
     def refresh(self, *, everything: bool = False) -> None:
         """Look at every folder's time, and read again those that changed.
 
+        Those who ask at the same time share a look: one that began after they asked tells them all that theirs would.
+
         Args:
             everything: Read all of them, whatever their times say.
         """
+        asked = self._looks
         with self._lock:
-            known = self._known()
-            seen: set[str] = set()
-            changed: dict[str, _Scanned] = {}
-            children: dict[str, list[str]] = {}
-            for path in known:
-                children.setdefault(os.path.dirname(path), []).append(path)
-            walk = _Walk(self._files, self._home)
-            for folder, depth, changed_ns in walk:
-                seen.add(folder)
-                before = known.get(folder)
-                if (
-                    before is not None
-                    and not everything
-                    and before[0] == changed_ns
-                    and before[0] + _RACY_NS < before[1]
-                ):
-                    walk.add(children.get(folder, ()), depth + 1)
-                    continue
-                now = time.time_ns()
-                try:
-                    names, below = _read_folder(self._files.scandir(os.path.join(self._home, folder)), folder)
-                except FileNotFoundError:
-                    seen.discard(folder)
-                    continue
-                except OSError as error:
-                    # What was seen in it before is better than nothing.
-                    self._troubles[folder] = f"the folder {folder} cannot be read ({error.strerror})"
-                    walk.add(children.get(folder, ()), depth + 1)
-                    continue
-                self._troubles.pop(folder, None)
-                walk.add(below, depth + 1)
-                changed[folder] = changed_ns, now, [(entry.name, name) for entry, name in _plain_wins(names)]
-            self._troubles = {place: what for place, what in self._troubles.items() if place in walk.met}
-            for folder in walk.blocked:
-                self._troubles[folder] = f"the folder {folder} cannot be read"
-            blocked = tuple(f"{folder}/" for folder in walk.blocked)
-            gone = [folder for folder in known if folder not in seen and not f"{folder}/".startswith(blocked)]
-            if changed or gone:
-                self._store(changed, gone, afresh=everything)
-                known.update((folder, (changed_ns, now)) for folder, (changed_ns, now, _) in changed.items())
-                for folder in gone:
-                    del known[folder]
+            if self._finished > asked and not everything:
+                return
+            self._looks += 1
+            self._look(everything=everything)
+            self._finished = self._looks
+
+    def _look(self, *, everything: bool) -> None:
+        known = self._known()
+        seen: set[str] = set()
+        changed: dict[str, _Scanned] = {}
+        children: dict[str, list[str]] = {}
+        for path in known:
+            children.setdefault(os.path.dirname(path), []).append(path)
+        walk = _Walk(self._files, self._home)
+        for folder, depth, changed_ns in walk:
+            seen.add(folder)
+            before = known.get(folder)
+            if before is not None and not everything and before[0] == changed_ns and before[0] + _RACY_NS < before[1]:
+                walk.add(children.get(folder, ()), depth + 1)
+                continue
+            now = time.time_ns()
+            try:
+                names, below = _read_folder(self._files.scandir(os.path.join(self._home, folder)), folder)
+            except FileNotFoundError:
+                seen.discard(folder)
+                continue
+            except OSError as error:
+                # What was seen in it before is better than nothing.
+                self._troubles[folder] = f"the folder {folder} cannot be read ({error.strerror})"
+                walk.add(children.get(folder, ()), depth + 1)
+                continue
+            self._troubles.pop(folder, None)
+            walk.add(below, depth + 1)
+            changed[folder] = changed_ns, now, [(entry.name, name) for entry, name in _plain_wins(names)]
+        self._troubles = {place: what for place, what in self._troubles.items() if place in walk.met}
+        for folder in walk.blocked:
+            self._troubles[folder] = f"the folder {folder} cannot be read"
+        blocked = tuple(f"{folder}/" for folder in walk.blocked)
+        gone = [folder for folder in known if folder not in seen and not f"{folder}/".startswith(blocked)]
+        if changed or gone:
+            self._store(changed, gone, afresh=everything)
+            known.update((folder, (changed_ns, now)) for folder, (changed_ns, now, _) in changed.items())
+            for folder in gone:
+                del known[folder]
 
     def _known(self) -> dict[str, tuple[int, int]]:
         """What the catalog has of the folders: when they changed last and when they were read (both ns)."""

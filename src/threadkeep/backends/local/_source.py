@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Final, Protocol
 from threadkeep.errors import CorruptHistory, StorageFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from threadkeep.backends.local._files import Files
     from threadkeep.records import Cost
@@ -27,11 +27,22 @@ _CHUNK: Final = 1 << 20
 
 
 class FileSource:
-    """A plain rollout file. Its size is fixed when it is opened; bytes come from descriptors, never from a map."""
+    """A plain rollout file. Its size is fixed when it is opened; bytes come from descriptors, never from a map.
 
-    def __init__(self, files: Files, path: str, rollout_id: str, cost: Cost) -> None:
+    Args:
+        files: The file system.
+        path: The file.
+        rollout_id: Id of the rollout.
+        cost: Where the bytes fetched are counted.
+        find: Says where the file lies when it is at its path no longer; None where nobody knows.
+    """
+
+    def __init__(
+        self, files: Files, path: str, rollout_id: str, cost: Cost, *, find: Callable[[], str | None] = lambda: None
+    ) -> None:
         self._files = files
         self._path = path
+        self._find = find
         self._rollout_id = rollout_id
         self._cost = cost
         self._closed = False
@@ -103,7 +114,7 @@ class FileSource:
         if self._closed:
             raise ValueError(f"the source of rollout {self._rollout_id} is closed")
         try:
-            fd = self._files.open_plain(self._path, os.O_RDONLY)
+            fd = self._opened()
         except FileNotFoundError as error:
             raise CorruptHistory(
                 f"the rollout is gone: {error.strerror}", rollout=self._rollout_id, path=self._path
@@ -120,6 +131,15 @@ class FileSource:
             )
         self._fd = fd
         return fd
+
+    def _opened(self) -> int:
+        try:
+            return self._files.open_plain(self._path, os.O_RDONLY)
+        except FileNotFoundError:
+            there = self._find()  # it was put into the archive, or taken out of it
+            if there is None:
+                raise
+            return self._files.open_plain(there, os.O_RDONLY)
 
     def rest(self) -> None:
         """Close the descriptor until the next read."""
