@@ -14,7 +14,7 @@ from tests.appserver.in_process import TIMEOUT
 from tests.appserver.scripted import Gate, Stage, call, items_told, message, on_stage, raw, texts
 
 from threadkeep.appserver import _input
-from threadkeep.appserver.engine import EngineFailure, ItemDone, ToolCall, ToolResult
+from threadkeep.appserver.engine import Compacting, EngineFailure, ItemDone, ToolCall, ToolResult
 from threadkeep.appserver.engine._responses import ResponsesEngine
 from threadkeep.errors import DurabilityUnknown, StorageFailure
 from threadkeep.records import response_item
@@ -66,6 +66,33 @@ def test_what_was_said_while_a_turn_failed_is_kept(stage: Stage) -> None:
     stage.engine.script = stage.engine.answer
     stage.run("third")
     assert texts(stage.engine.histories[-1]) == ["first", "second", "third"]
+
+
+@pytest.mark.parametrize("how", ["fails", "is interrupted"])
+def test_what_a_turn_begins_with_is_kept_where_the_compaction_before_it_does_not_succeed(home: Path, how: str) -> None:
+    (home / "config.toml").write_text("model_auto_compact_token_limit = 12\n")
+    gate = Gate()
+
+    async def compaction(_: RunningTurn) -> AsyncIterator[Event]:
+        yield Compacting()
+        await gate.wait()
+        raise EngineFailure("no summary")
+
+    with on_stage(home) as stage:
+        stage.run("first")
+        stage.engine.compaction = compaction
+        turn = stage.start("second")
+        gate.wait_reached()
+        if how == "fails":
+            gate.open()
+        else:
+            stage.client.request("turn/interrupt", {"threadId": stage.thread, "turnId": turn})
+        assert stage.end_of(turn)["status"] == ("failed" if how == "fails" else "interrupted")
+        said = [item["content"][0]["text"] for item in items_told(stage.client) if item["type"] == "userMessage"]
+        assert said == ["first", "second"]
+        stage.engine.compaction = stage.engine.sum_up
+        stage.run("third")
+        assert "second" in texts(stage.engine.histories[-2])
 
 
 def test_what_cannot_be_kept_does_not_count_as_heard(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +174,7 @@ def test_items_that_are_put_in_just_as_a_compaction_begins_or_ends_are_not_lost(
 
 
 def test_an_interrupted_search_for_tools_has_an_output_that_can_be_read(stage: Stage) -> None:
-    search = {"type": "tool_search_call", "id": "tsc_1", "call_id": "s1", "execution": "client", "arguments": {}}
+    search: Json = {"type": "tool_search_call", "id": "tsc_1", "call_id": "s1", "execution": "client", "arguments": {}}
     gate = Gate()
     stage.engine.play(ItemDone(raw(search)), gate)
     turn = stage.start()
@@ -160,7 +187,7 @@ def test_an_interrupted_search_for_tools_has_an_output_that_can_be_read(stage: S
 
 
 def test_a_search_that_the_provider_runs_itself_awaits_nothing(stage: Stage) -> None:
-    search = {"type": "tool_search_call", "id": "tsc_1", "call_id": None, "execution": "server", "arguments": {}}
+    search: Json = {"type": "tool_search_call", "id": "tsc_1", "call_id": None, "execution": "server", "arguments": {}}
     stage.engine.play(ItemDone(raw(search)), *message("an answer"))
     stage.run()
     assert "tool_search_output" not in stage.kinds()
@@ -211,7 +238,7 @@ def test_an_engine_that_hangs_as_it_is_closed_is_left_to_itself(stage: Stage, mo
     monkeypatch.setattr("threadkeep.appserver._engine_steps._LETTING_GO", 0.1)
     gate, opened = Gate(), Gate()
 
-    async def script(_: RunningTurn) -> AsyncIterator[Event]:
+    async def script(turn: RunningTurn) -> AsyncIterator[Event]:
         try:
             try:
                 await gate.wait()
@@ -225,11 +252,11 @@ def test_an_engine_that_hangs_as_it_is_closed_is_left_to_itself(stage: Stage, mo
                     continue
 
     stage.engine.run = script  # type: ignore[method-assign]
-    turn = stage.start()
+    running = stage.start()
     gate.wait_reached()
     run = stage.server.threads.require(stage.thread).run
     assert run is not None
-    stage.client.send("turn/interrupt", {"threadId": stage.thread, "turnId": turn})
+    stage.client.send("turn/interrupt", {"threadId": stage.thread, "turnId": running})
     ended = run.ended.wait(5)
     opened.open()
     assert ended

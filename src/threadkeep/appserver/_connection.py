@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from threadkeep.appserver import _rpc
 from threadkeep.appserver._call import Streamed
 from threadkeep.appserver._outbox import ClientGone
+from threadkeep.appserver._workers import Share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,6 +21,9 @@ __all__ = ["MOST_IN_FLIGHT", "Connection"]
 
 MOST_IN_FLIGHT: Final = 512
 """Requests of one client that may be worked on at once; more are refused as an overload."""
+
+MOST_READING: Final = 8
+"""Requests of one client that change nothing and are worked on at once; the others wait, and keep no client waiting."""
 
 _EXPERIMENTAL: Final = frozenset({"thread/readState/changed"})
 """What only clients are told that asked for the experimental API (0.169.0 observed)."""
@@ -39,6 +42,7 @@ class Connection:
         client_name: What the client calls itself.
         client_version: Its version.
         experimental: Whether it asked for the experimental API.
+        reading: Works on its requests that change nothing.
         on_close: Set by the transport: called with a reason when the server lets the client go.
     """
 
@@ -48,16 +52,17 @@ class Connection:
         self.client_version = ""
         self.experimental = False
         self.on_close: Callable[[str], None] | None = None
+        self.reading = Share(server.workers, MOST_READING)
         self._server = server
         self._outbox = outbox
+        # In the order in which they leave: a client that takes nothing holds one worker.
+        self._pouring = Share(server.bulk, 1)
         self._opted_out: frozenset[str] = frozenset()
         self._ready = False
         self._lock = threading.Condition()
         self._in_flight = 0
         self._asked: dict[int | str, Callable[[Incoming | None], None]] = {}
         self._last_asked = 0
-        self._pouring = False
-        self._unpoured: deque[Callable[[], None]] = deque()
         self.gone = False
         outbox.on_close = self._let_go
 
@@ -113,7 +118,7 @@ class Connection:
         """Send the result of an admitted request."""
         if isinstance(value, Streamed):
             stream = self._outbox.stream()
-            self._pour_in_turn(lambda: self._pour(stream, request_id, value))
+            self._pouring.submit(lambda: self._pour(stream, request_id, value))
             return
         try:
             message = _rpc.result(request_id, value)
@@ -122,29 +127,6 @@ class Connection:
             raise
         self._outbox.put(message)
         self._done()
-
-    def _pour_in_turn(self, pour: Callable[[], None]) -> None:
-        """Make a streamed answer when those before it are made: of a client one is made at a time.
-
-        Their order is the order in which they leave. So a client that takes nothing holds one worker, not all.
-        """
-        with self._lock:
-            self._unpoured.append(pour)
-            if self._pouring:
-                return
-            self._pouring = True
-        self._server.bulk.submit(self._pour_next)
-
-    def _pour_next(self) -> None:
-        with self._lock:
-            pour = self._unpoured.popleft()
-        try:
-            pour()
-        finally:
-            with self._lock:
-                more = self._pouring = bool(self._unpoured)
-            if more:
-                self._server.bulk.submit(self._pour_next)
 
     def _pour(self, stream: Stream, request_id: int | str, answer: Streamed) -> None:
         try:

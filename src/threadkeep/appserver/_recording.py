@@ -216,9 +216,9 @@ class Recording:
     def outputs_of_open_calls(self) -> None:
         """Every call has an output, whatever became of it: the model is never sent one without."""
         for call_id, kind in list(self.open_calls.items()):
-            output = {"type": _OUTPUT_OF.get(kind, "function_call_output"), "call_id": call_id}
+            output: Json = {"type": _OUTPUT_OF.get(kind, "function_call_output"), "call_id": call_id}
             # A search for tools has no words for its answer: it finds none.
-            nothing = {"status": "completed", "execution": "client", "tools": []}
+            nothing: Json = {"status": "completed", "execution": "client", "tools": []}
             output |= nothing if kind == "tool_search_call" else {"output": _CANCELLED}
             self.item(msgspec.Raw(_encode(output)), None)
 

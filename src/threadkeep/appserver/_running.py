@@ -7,6 +7,7 @@ after the other. What is interrupted is the engine alone, never a step that writ
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import threading
 import traceback
@@ -95,6 +96,7 @@ class Run:
         self._on_kept: list[Callable[[], object]] = []
         # From here on: used on the loop alone.
         self._settings: TurnSettings | None = None
+        self._unheard = False
         self._steered: list[msgspec.Raw] = []
         self._pressing = False
         self._arrived = asyncio.Event()
@@ -238,11 +240,13 @@ class Run:
         recording = self._recording
         self._thread.set_status(ACTIVE)
         recording.begin()
+        self._unheard = self._given is not None
         self._happening.telling.turn("turn/started", turn_json(self.turn_id, startedAt=recording.started_at))
         self._settings = turn_settings(self._thread, **self._asked)
         recording.read(self._settings.output_tokens)
 
     def _record_input(self, *, stated: bool) -> None:
+        self._unheard = False
         made = self._recording.hear_first(
             self._given if self._given is not None and self._given.parts else None,
             self._thread.settings.developer_instructions,
@@ -341,6 +345,9 @@ class Run:
             interrupted, replaced = self._interrupted and error is None, self._replaced
             heard, self._waiting = [] if self._interrupted else self._waiting, []
         try:
+            if self._unheard:  # it ends before it began in earnest: what the user said is kept all the same
+                with contextlib.suppress(ThreadkeepError):
+                    await self._in_order.do(lambda: self._record_input(stated=False))
             turn = await self._in_order.do(
                 lambda: happening.end(error, heard, interrupted=interrupted, replaced=replaced)
             )

@@ -95,6 +95,7 @@ class Server:
     Attributes:
         home: The home folder, absolute.
         version: Of threadkeep.
+        workers: The workers that do what requests ask for.
         bulk: The workers that make streamed answers.
     """
 
@@ -109,9 +110,9 @@ class Server:
         self.home = os.path.abspath(home)
         self.version = _version.__version__
         self.bulk = Workers("answer", MOST_STREAMING)
-        self._workers = Workers("request", MOST_WORKERS)
+        self.workers = Workers("request", MOST_WORKERS)
         self._urgent = Workers("urgent", MOST_URGENT)
-        self._lanes = Lanes(self._workers)
+        self._lanes = Lanes(self.workers)
         self._overrides = tuple(overrides)
         self._lock = threading.RLock()
         self._connections: dict[int, Connection] = {}
@@ -282,12 +283,12 @@ class Server:
         if method.lane == "urgent":
             self._urgent.submit(task)
         elif key is None or method.lane == "none":
-            self._workers.submit(task)
+            (self.workers if call.method in _CHANGES else call.connection.reading).submit(task)
         elif method.lane == "thread":
             call.lane = key
             self._lanes.change(key, task)
         else:
-            self._lanes.read(key, task)
+            self._lanes.read(key, partial(call.connection.reading.submit, task))
 
     def in_lane(self, thread_id: str, task: Callable[[], None]) -> None:
         """Do something to a thread when the changes before it are done."""
@@ -295,7 +296,7 @@ class Server:
 
     def in_worker(self, task: Callable[[], None]) -> None:
         """Do something beside everything else."""
-        self._workers.submit(task)
+        self.workers.submit(task)
 
     def _perform(self, call: Call, method: Method) -> None:
         if call.connection.gone and method.lane in ("none", "read") and call.method not in _CHANGES:
@@ -362,7 +363,7 @@ class Server:
         connection.notify("remoteControl/status/changed", _handshake.remote_control(self.home))
         if not self._warmed:
             self._warmed = True
-            self._workers.submit(self._warm)
+            self.workers.submit(self._warm)
 
     def _warm(self) -> None:
         """Load what requests will need, while nobody waits for anything."""
