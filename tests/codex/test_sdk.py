@@ -74,6 +74,19 @@ def test_a_program_of_the_official_sdk_cannot_tell_threadkeep_from_codex(codex_b
     assert len(real) > 80, "the script has lost most of its steps"
 
 
+def test_the_program_of_the_readme_runs(tmp_path: Path) -> None:
+    _, program = re.findall(r"```python\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+    scripts = os.path.dirname(sys.executable)
+    with MockResponses(toolless_summaries=False) as model:
+        write_config(tmp_path, model.base_url)
+        environment = clean_environment(tmp_path, {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"})
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False, timeout=60
+        )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "mock answer to: What is a rollout?\n"
+
+
 def test_every_explained_difference_is_a_known_divergence() -> None:
     from threadkeep.appserver._manifest import DIVERGENCES
 
