@@ -98,6 +98,7 @@ class _MemoryAppender:
         self._ref = ref
         self._lease = lease
         self._cost = cost
+        self._lock = threading.Lock()
         data = backend.data_of(ref)
         self._torn = len(data) > 0 and data[-1] != 0x0A
         self._end = len(data)
@@ -108,17 +109,18 @@ class _MemoryAppender:
 
     def append(self, line: bytes) -> int:
         self._lease.check()
-        data = self._backend.data_of(self._ref)
-        if len(data) != self._end:
-            raise LeaseLost("somebody else wrote into the rollout", thread=self._lease.thread_id, offset=self._end)
-        if self._torn:
-            self._backend.grow(self._ref, b"\n")
-            self._torn = False
-        offset = len(data)
-        self._backend.grow(self._ref, line)
-        self._end = offset + len(line)
-        self._cost.bytes_written += len(line)
-        return offset
+        with self._lock:
+            data = self._backend.data_of(self._ref)
+            if len(data) != self._end:
+                raise LeaseLost("somebody else wrote into the rollout", thread=self._lease.thread_id, offset=self._end)
+            if self._torn:
+                self._backend.grow(self._ref, b"\n")
+                self._torn = False
+            offset = len(data)
+            self._backend.grow(self._ref, line)
+            self._end = offset + len(line)
+            self._cost.bytes_written += len(line)
+            return offset
 
     def flush(self) -> None:
         self._lease.check()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from threadkeep.appserver._call import Call
     from threadkeep.appserver._config import SessionSettings
     from threadkeep.appserver._server import Server
-    from threadkeep.store import Latest, Snapshot, Writer
+    from threadkeep.store import Latest, Snapshot, Thread, Writer
 
 __all__ = [
     "Head",
@@ -102,15 +102,17 @@ def resumed_response(settings: SessionSettings) -> dict[str, Any]:
     return {**settings.response(), "collaborationMode": settings.collaboration_mode()}
 
 
-def refuse_archived(server: Server, thread_id: str) -> None:
-    """An archived thread is not loaded.
+def refuse_archived(server: Server, thread_id: str) -> Thread:
+    """The thread, as lists show it; an archived one is not loaded.
 
     Raises:
         RpcError: It is archived.
         ThreadNotFound: There is none.
     """
-    if server.store.read(thread_id).archived:
+    thread = server.store.read(thread_id)
+    if thread.archived:
         raise _rpc.invalid(f"session {thread_id} is archived. Run `codex unarchive {thread_id}` to unarchive it first.")
+    return thread
 
 
 def usage_json(thread_id: str, latest: Latest) -> dict[str, Any] | None:

@@ -41,7 +41,9 @@ def thread_resume(call: Call) -> Any:
     thread_id = by_path(call) if params.get("path") else named_thread(call)
     thread = server.threads.get(thread_id)
     if thread is None:
-        refuse_archived(server, thread_id)
+        known = refuse_archived(server, thread_id)
+        if not params.get("excludeTurns") and known.mode == "paginated":
+            call.connection.notify("deprecationNotice", deprecation())
         _cold(call, thread_id)
     else:
         _hot(call, thread)
@@ -86,8 +88,6 @@ def _cold(call: Call, thread_id: str) -> None:
         snapshot = server.store.snapshot(thread_id)
         undoing.callback(snapshot.close)
         latest = snapshot.latest()
-        if not call.params.get("excludeTurns") and snapshot.mode == "paginated":
-            call.connection.notify("deprecationNotice", deprecation())
         thread = load(call, snapshot, latest.settings, writer)
         undoing.callback(server.threads.remove, thread)
         head = _head(snapshot)
