@@ -373,8 +373,14 @@ class Server:
                 importlib.import_module(name)
         self._wait_until_idle()
         with contextlib.suppress(Exception):  # what is wrong with the home is told to whoever asks for a thread
-            self.store.backend.catalog.rows([])
+            self.store.backend.with_prefix("0000", 1)
+            self.store.backend.facts([])
             _ = self.config, self.threads
+        self._wait_until_idle()
+        with contextlib.suppress(Exception):
+            from threadkeep.appserver._rehearsal import rehearse
+
+            rehearse()
         self._wait_until_idle()
         if not gc.isenabled():  # the start of the process goes without the collector
             gc.collect()
