@@ -291,7 +291,10 @@ def client(config: CodexConfig, seen: Recorder, project: str) -> None:
             found.append(server.next_notification())
         # The server's own state comes whenever it likes.
         found = [event for event in found if not event.method.startswith("remoteControl/")]
-        seen.saw("client: notifications", found)
+        # A name is given beside the turn: it may be told before the turn is, or in the middle of it.
+        named = "thread/name/updated"
+        seen.saw("client: names", [event for event in found if event.method == named])
+        seen.saw("client: notifications", [event for event in found if event.method != named])
 
 
 async def coroutines(config: CodexConfig, seen: Recorder, project: str) -> None:

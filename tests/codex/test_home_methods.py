@@ -248,7 +248,7 @@ def _put_back(lab: Lab) -> Iterator[None]:
         else:
             path.unlink()
     for path in lab.home.glob("*.sqlite*"):
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def _without(value: Any, *names: str) -> Any:
