@@ -221,6 +221,10 @@ def test_messages_are_read_to_the_same_depth(server: AppServer, depth: int) -> N
     nested = "[" * (depth - 2) + "]" * (depth - 2)
     mark = server.mark()
     server.send_line(b'{"id":"deep","method":"thread/loaded/list","params":{"x":%b}}\n' % nested.encode())
-    server.request("thread/loaded/list", {})  # answers come in order: if there was one, it is here
+    server.request("thread/loaded/list", {})
+    if depth == MAX_DEPTH:
+        server.wait(lambda body: body.get("id") == "deep", since=mark)
+    else:
+        server.settle()
     answers = [m.body for m in server.messages[mark:] if not m.outgoing and m.body.get("id") == "deep"]
     assert len(answers) == (depth == MAX_DEPTH)

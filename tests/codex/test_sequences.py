@@ -116,16 +116,34 @@ def theatres(codex_bin: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         ours.close()
 
 
-@pytest.mark.parametrize(("sequence", "mode"), PLAYS, ids=[f"{sequence.name}-{mode}" for sequence, mode in PLAYS])
-def test_a_client_cannot_tell_threadkeep_from_codex(
-    theatres: tuple[Theatre, Theatre], sequence: Sequence, mode: str
-) -> None:
+_AGAIN: Final = 2
+"""How often a sequence that differs is played again, on servers of its own."""
+
+
+def differing(theatres: tuple[Theatre, Theatre], sequence: Sequence, mode: str) -> list[Difference]:
+    """What differs between the real Codex and threadkeep when both play a sequence, and is not meant to."""
     with ThreadPoolExecutor(2) as pool:
         real, ours = pool.map(lambda theatre: theatre.play(sequence, mode), theatres)
     assert "(the sequence)" not in real, f"the real Codex does not play this: {real['(the sequence)'][0].body}"
-    found = [
-        each for each in compare(real, ours, ordered=sequence.ordered) if not allowed(f"{sequence.name}-{mode}", each)
-    ]
+    differences = compare(real, ours, ordered=sequence.ordered)
+    return [each for each in differences if not allowed(f"{sequence.name}-{mode}", each)]
+
+
+@pytest.mark.parametrize(("sequence", "mode"), PLAYS, ids=[f"{sequence.name}-{mode}" for sequence, mode in PLAYS])
+def test_a_client_cannot_tell_threadkeep_from_codex(
+    theatres: tuple[Theatre, Theatre], sequence: Sequence, mode: str, tmp_path: Path
+) -> None:
+    found = differing(theatres, sequence, mode)
+    for again in range(_AGAIN):
+        if not found:
+            break
+        # Two runs of the real Codex differ, too, when its tasks meet in another order: what is meant differs always.
+        fresh = [Theatre(theatre.command, tmp_path / f"{number}-{again}") for number, theatre in enumerate(theatres)]
+        try:
+            found = differing((fresh[0], fresh[1]), sequence, mode)
+        finally:
+            for theatre in fresh:
+                theatre.close()
     assert not found, "\n".join(["", *(each.line() for each in found)])
 
 
