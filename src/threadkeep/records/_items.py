@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 
+from threadkeep.records._record import EMPTY_RAW, is_utf8
+
 if TYPE_CHECKING:
     from threadkeep.records._record import Record
 
@@ -31,13 +33,21 @@ __all__ = [
 
 Unsigned = Annotated[int, msgspec.Meta(ge=0)]
 
+_COPIED: Final = 1 << 20
+"""Longer lines are not cut into pieces: those are copies."""
 
-class _Passthrough(msgspec.Struct):
+_METADATA: Final = b'},"metadata":{'
+_BEFORE_METADATA: Final = len(_METADATA) - 1
+
+_Raw: Final = msgspec.Raw
+
+
+class _Passthrough(msgspec.Struct, gc=False):
     turn_id: str | None = None
     create_time: float | int | None = None
 
 
-class _Item(msgspec.Struct, tag_field="type", kw_only=True):
+class _Item(msgspec.Struct, tag_field="type", kw_only=True, gc=False):
     id: str | None = None
     internal_chat_message_metadata_passthrough: _Passthrough | None = None
 
@@ -48,13 +58,13 @@ class _Item(msgspec.Struct, tag_field="type", kw_only=True):
         return passthrough.turn_id if passthrough is not None else None
 
 
-class InputText(msgspec.Struct, tag_field="type", tag="input_text"):
+class InputText(msgspec.Struct, gc=False, tag_field="type", tag="input_text"):
     """Text for the model."""
 
     text: str
 
 
-class OutputText(msgspec.Struct, tag_field="type", tag="output_text"):
+class OutputText(msgspec.Struct, gc=False, tag_field="type", tag="output_text"):
     """Text of the model."""
 
     text: str
@@ -129,15 +139,15 @@ class AdditionalTools(_Item, tag="additional_tools", kw_only=True):
     tools: list[msgspec.Raw]
 
 
-class _SummaryText(msgspec.Struct, tag_field="type", tag="summary_text"):
+class _SummaryText(msgspec.Struct, gc=False, tag_field="type", tag="summary_text"):
     text: str
 
 
-class _ReasoningText(msgspec.Struct, tag_field="type", tag="reasoning_text"):
+class _ReasoningText(msgspec.Struct, gc=False, tag_field="type", tag="reasoning_text"):
     text: str
 
 
-class _PlainText(msgspec.Struct, tag_field="type", tag="text"):
+class _PlainText(msgspec.Struct, gc=False, tag_field="type", tag="text"):
     text: str
 
 
@@ -342,7 +352,7 @@ KNOWN_ITEMS: Final = frozenset(
 )
 
 
-class HarnessMetadata(msgspec.Struct):
+class HarnessMetadata(msgspec.Struct, gc=False):
     """The metadata beside a response item: what of it makes a record count."""
 
     delivered_assistant_message: str | None = None
@@ -365,12 +375,6 @@ class _Kind(msgspec.Struct):
     type: str
 
 
-class _ItemLine(msgspec.Struct):
-    payload: ResponseItem
-    metadata: HarnessMetadata | None = None
-
-
-_decode_line: Final = msgspec.json.Decoder(_ItemLine).decode
 _decode_item: Final = msgspec.json.Decoder(ResponseItem).decode
 _decode_metadata: Final = msgspec.json.Decoder(HarnessMetadata | None).decode
 _decode_kind: Final = msgspec.json.Decoder(_Kind).decode
@@ -418,15 +422,31 @@ def item_of(record: Record) -> ItemParts | None:
     Does not count: a damaged line, an item of unknown type, and one that does not fit its schema, or whose metadata
     does not.
     """
-    parts = record.parts()
-    if parts is None:
+    found = _cut(record)
+    if found is None:
+        parts = record.parts()
+        found = _item_of_parts(*parts) if parts is not None else None
+    return found
+
+
+def _cut(record: Record) -> ItemParts | None:
+    """What `item_of` answers for a line in the form that Codex writes, which need not be decoded twice for it.
+
+    The line's head is known; where what follows it is one JSON object, then metadata that is another, then the end,
+    they are payload and metadata, whatever they hold. None for a line of any other form.
+    """
+    start, line = record.payload_start, record.line
+    if start is None or len(line) > _COPIED or line[-2:] != b"}}" or not (line.isascii() or is_utf8(line)):
         return None
-    payload, harness = parts
+    named = line.rfind(_METADATA, start)
     try:
-        line = _decode_line(record.line)
+        if named < 0:
+            payload = _Raw(line[start:-1])
+            return payload, EMPTY_RAW, _decode_item(payload), None
+        payload, harness = _Raw(line[start : named + 1]), _Raw(line[named + _BEFORE_METADATA : -1])
+        return payload, harness, _decode_item(payload), _decode_metadata(harness)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        return _item_of_parts(payload, harness)
-    return payload, harness, line.payload, line.metadata
+        return None
 
 
 def _item_of_parts(payload: msgspec.Raw, harness: msgspec.Raw) -> ItemParts | None:

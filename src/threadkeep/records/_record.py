@@ -31,6 +31,9 @@ HEAD: Final = re.compile(
 """Groups: write time, ordinal, and the bytes that name type and payload type, which are looked up as they stand. Where
 the payload's type matters and does not stand first there is no match: such a record is decoded to be classified."""
 
+_TO_PAYLOAD: Final = len('"",') + len('"payload":')
+"""Bytes from the beginning of a type in quotation marks to that of the payload, without the type's own."""
+
 _BRACE: Final = 0x7B
 _BOM: Final = b"\xef\xbb\xbf"
 _UTF8_CHUNK: Final = 1 << 20
@@ -162,6 +165,12 @@ class Record(msgspec.Struct, gc=False, eq=False):
             return EMPTY_RAW
         envelope = self._decoded()
         return envelope.metadata if envelope is not None else EMPTY_RAW
+
+    @property
+    def payload_start(self) -> int | None:
+        """Where in the line the payload begins; None where only decoding it tells."""
+        head = self._head
+        return None if isinstance(head, tuple) else head.start(3) + len(self.kind) + _TO_PAYLOAD
 
     @property
     def intact(self) -> bool:

@@ -12,7 +12,7 @@ from threadkeep.replay._turn import Position
 __all__ = ["ContextItem", "ModelContext", "Window"]
 
 
-class ContextItem(msgspec.Struct, omit_defaults=True):
+class ContextItem(msgspec.Struct, omit_defaults=True, gc=False):
     """One response item of the context. In its JSON form what is empty or false is left out.
 
     Attributes:

@@ -12,7 +12,7 @@ ItemsView = Literal["notLoaded", "summary", "messages", "full"]
 """How much of a turn's items is shown: none, the first user message and the final answer, all that was said, or all."""
 
 
-class Position(msgspec.Struct, frozen=True, array_like=True):
+class Position(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A record's address.
 
     Attributes:

@@ -1,0 +1,98 @@
+"""A response item is the same whether its line is cut into pieces or decoded whole."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from threadkeep.records import _items as items
+from threadkeep.records import item_of, record_of
+
+MESSAGE = b'{"type":"message","role":"user","content":[{"type":"input_text","text":"hi"}]}'
+CALL = b'{"type":"function_call","name":"run","arguments":"{}","call_id":"c"}'
+HEADS = (b'{"timestamp":"2026-01-02T03:04:05.678Z",', b'{"timestamp":"2026-01-02T03:04:05.678Z","ordinal":7,')
+
+ODD = [
+    MESSAGE[:-1] + b',"metadata":{"delivered_assistant_message":"x"}}',
+    MESSAGE[:-1] + b',"extra":{"x":{},"metadata":{}}}',
+    MESSAGE + b',"metadata":{}',
+    MESSAGE + b',"metadata":{"client_authored":true,"unknown":{"metadata":{"metadata":{}}}}',
+    MESSAGE + b',"metadata":{"client_authored":3}',
+    MESSAGE + b',"metadata":null',
+    MESSAGE + b',"metadata": {}',
+    MESSAGE + b' ,"metadata":{}',
+    MESSAGE + b',"metadata":{},"metadata":{"client_authored":true}',
+    MESSAGE + b',"metadata":{},"payload":' + CALL,
+    MESSAGE + b',"payload":' + CALL,
+    MESSAGE + b',"payload":' + CALL + b',"metadata":{}',
+    MESSAGE + b',"type":"event_msg","metadata":{}',
+    MESSAGE + b',"other":{}',
+    MESSAGE + b',"other":{"x":1},"metadata":{}',
+    MESSAGE + b',"ordinal":99999999999999999999',
+    b'{"type":"message","role":"user","content":[{"type":"input_text","text":"},\\"metadata\\":{"}]}',
+    b'{"type":"message","role":"user","content":[]}}',
+    b'{"type":"unheard_of","x":{}}',
+    b'{"type":"message","role":7,"content":[]}',
+    b'{"type":"message","role":"user","content":[{"type":"input_text","text":"\xff"}]}',
+    b'{"type":"message","role":"user","content":[{"type":"input_text","text":"\\ud800"}]}',
+]
+
+
+def line_of(payload: bytes, head: bytes = HEADS[0]) -> bytes:
+    return head + b'"type":"response_item","payload":' + payload + b"}"
+
+
+def both(line: bytes) -> None:
+    quick = item_of(record_of(0, line))
+    parts = record_of(0, line).parts()
+    slow = items._item_of_parts(*parts) if parts is not None else None
+    assert (quick is None) == (slow is None)
+    if quick is not None and slow is not None:
+        assert [bytes(quick[0]), bytes(quick[1]), *quick[2:]] == [bytes(slow[0]), bytes(slow[1]), *slow[2:]]
+
+
+@pytest.mark.parametrize("payload", [MESSAGE, CALL, *ODD])
+@pytest.mark.parametrize("head", HEADS)
+def test_lines_of_every_form_hold_the_same_item_either_way(payload: bytes, head: bytes) -> None:
+    both(line_of(payload, head))
+
+
+def test_a_line_as_codex_writes_it_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = record_of(0, line_of(MESSAGE + b',"metadata":{"client_authored":true}'))
+    monkeypatch.setattr(type(record), "parts", lambda _record: pytest.fail("it was decoded whole"))
+    found = item_of(record)
+    assert found is not None
+    assert bytes(found[0]) == MESSAGE
+    assert bytes(found[1]) == b'{"client_authored":true}'
+
+
+def test_a_long_line_is_not_copied_into_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(items, "_COPIED", 10)
+    assert items._cut(record_of(0, line_of(MESSAGE))) is None
+    both(line_of(MESSAGE))
+
+
+PIECES = st.sampled_from(
+    [
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b",",
+        b":",
+        b'"metadata"',
+        b'"payload"',
+        b'"x"',
+        b"1",
+        b"{}",
+        b',"metadata":{}',
+        MESSAGE,
+        CALL,
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=8), st.sampled_from([MESSAGE, CALL, b"{"]))
+def test_any_line_holds_the_same_item_either_way(pieces: list[bytes], start: bytes) -> None:
+    both(line_of(start + b"".join(pieces)))
