@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-TIMEOUT: Final = 60.0
+TIMEOUT: Final = 100.0
 """Seconds that a wait lasts at most."""
 
 TURN: Final = (
@@ -114,7 +114,7 @@ class Talker:
     def close(self) -> None:
         self._left = True
         self._leave()
-        self._reader.join(10)
+        self._reader.join(TIMEOUT)
         assert not self._reader.is_alive()
 
     def send(self, method: str, params: Json) -> int:

@@ -100,30 +100,32 @@ def test_a_client_that_takes_nothing_is_let_go_and_no_other_waits_for_it(
     asked: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server = Echo()
-    with serving(server, patience=0.5) as port, joined(port) as good, stuck(port, asked):
-        slowest = 0.0
-        deadline = time.monotonic() + WAIT
-        while server.left.empty():
-            assert time.monotonic() < deadline, "it was never let go"
-            started = time.monotonic()
+    with serving(server, patience=2 * WAIT) as port, joined(port) as good, stuck(port, asked) as slow:
+        got = b""
+        while b"aaaa" not in got and b"bbbb" not in got:  # the beginning of what it asked for
+            got += slow.recv(4096)
+        for _ in range(50):
             good.send("ping")
             assert good.recv(timeout=WAIT) == "ping"
-            slowest = max(slowest, time.monotonic() - started)
-        assert slowest < 0.5
-        assert server.left.get() is server.clients[1]
+        assert server.left.empty()
+    server = Echo()
+    with serving(server, patience=0.5) as port, joined(port) as good, stuck(port, asked):
+        assert server.left.get(timeout=WAIT) is server.clients[1]
+        good.send("ping")
+        assert good.recv(timeout=WAIT) == "ping"
     assert "took nothing for 0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("asked", [b"stream 1000000 30", b"big 30000000"], ids=["streamed", "whole"])
 def test_a_client_that_is_slow_but_goes_on_reading_is_kept(asked: bytes) -> None:
-    with serving(Echo(), patience=0.3) as port, stuck(port, asked) as slow:
+    with serving(Echo(), patience=2) as port, stuck(port, asked) as slow:
         started, got = time.monotonic(), 0
         while got < 30_000_000:
             piece = slow.recv(1 << 16)
             assert piece, "it was let go"
             got += len(piece)
-            time.sleep(max(0.0, started + got / 30_000_000 - time.monotonic()))  # a second for all of it
-        assert time.monotonic() - started > 0.9
+            time.sleep(max(0.0, started + got / 10_000_000 - time.monotonic()))  # three seconds for all of it
+        assert time.monotonic() - started > 2.5
 
 
 def test_a_flood_of_messages_keeps_no_other_client_waiting() -> None:

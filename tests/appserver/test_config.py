@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 MOCK = '[model_providers.mock]\nname = "Mock"\nbase_url = "http://127.0.0.1:1/v1"\n'
 ONE_OF_POLICIES = "`untrusted`, `on-failure`, `on-request`, `granular`, `never`"
+NO_SEQUENCE = "invalid type: integer `5`, expected a sequence"
+NO_CHAT = (
+    '`wire_api = "chat"` is no longer supported.\nHow to fix: set `wire_api = "responses"` in your provider config.'
+)
 USE_ANOTHER_FILE = "use `--profile x` with `x.config.toml` instead"
 READ_ONLY = {
     "type": "managed",
@@ -197,6 +201,33 @@ def test_a_file_that_changed_is_stale(home: Path) -> None:
             "default_permissions refers to undefined profile `zzz`",
         ),
         ('[model_providers.p]\nbase_url = "http://x"\n', "model_providers.p: provider name must not be empty"),
+        ("[sandbox_workspace_write]\nwritable_roots = 5\n", "@:2:18: invalid type: integer `5`, expected a sequence"),
+        (
+            "sandbox_workspace_write.writable_roots = 5\n",
+            f"@: {NO_SEQUENCE} in `sandbox_workspace_write.writable_roots`",
+        ),
+        (
+            '[sandbox_workspace_write]\nnetwork_access = "yes"\n',
+            '@:2:18: invalid type: string "yes", expected a boolean',
+        ),
+        (
+            '[permissions.x]\nfilesystem = "a"\n',
+            '@:2:14: invalid type: string "a", expected struct FilesystemPermissionsToml',
+        ),
+        ('[projects."/a.b"]\ntrust_level = 5\n', "@:2:15: wanted string or table"),
+        (
+            '[projects."/a.b"]\ntrust_level = "x"\n',
+            "@:2:15: unknown variant `x`, expected `trusted` or `untrusted`",
+        ),
+        ('[model_providers]\np = "a"\n', '@:2:5: invalid type: string "a", expected struct ModelProviderInfo'),
+        (MOCK + "request_max_retries = -5\n", "@:4:23: invalid value: integer `-5`, expected u64"),
+        (MOCK + 'wire_api = "foo"\n', "@:4:12: unknown variant `foo`, expected `responses`"),
+        (
+            MOCK + 'wire_api = "chat"\n',
+            f"@:4:12: {NO_CHAT}",
+        ),
+        ("model_reasoning_effort = ''\n", "@:1:26: reasoning_effort must not be empty"),
+        ("project_doc_max_bytes = -5\n", "@:1:25: invalid value: integer `-5`, expected usize"),
         ('[model_providers.openai]\nname = "x"\n', "model_providers contains reserved built-in provider IDs: `openai`"),
     ],
 )
@@ -215,7 +246,34 @@ def test_a_file_that_is_no_toml_is_a_problem_and_not_a_crash(home: Path, text: s
 
 def test_a_file_that_is_no_regular_file_does_not_stop_the_server(home: Path) -> None:
     os.mkfifo(home / "config.toml")
-    assert load(home).problem is not None
+    path = home / "config.toml"
+    assert load(home).problem == f"Failed to read config file {path}: path `{path}` is not a file"
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b'model = "\xff"\n', "Failed to read config file @: invalid utf-8 sequence of 1 bytes from index 9"),
+        (b'model = "\xe2\x82', "Failed to read config file @: incomplete utf-8 byte sequence from index 9"),
+        (b"#" * (5 << 20), "Failed to read config file @: larger than 4194304 bytes"),
+        (b"x = " + b"1" * 5000, "@: integer number overflowed"),
+    ],
+    ids=["no UTF-8", "UTF-8 that is cut off", "too large", "a number with too many digits"],
+)
+def test_a_file_that_cannot_be_read_says_why(home: Path, data: bytes, problem: str) -> None:
+    (home / "config.toml").write_bytes(data)
+    assert load(home).problem == problem.replace("@", str(home / "config.toml"))
+
+
+def test_files_that_the_configuration_names_may_be_damaged(home: Path) -> None:
+    (home / "damaged").write_bytes(b'{"OPENAI_API_KEY": "\xff", "models": ["\xff"]}')
+    path = home / "damaged"
+    told = f"failed to read model instructions file {path}: invalid utf-8 sequence of 1 bytes from index 20"
+    assert load(home, 'model_instructions_file = "damaged"\n').problem == told
+    told = "failed to parse model_catalog_json path `damaged` as JSON"
+    assert load(home, 'model_catalog_json = "damaged"\n').problem == told
+    path.rename(home / "auth.json")
+    assert load(home, "").stored_key() is None
 
 
 def test_a_wrong_value_of_the_command_line_is_refused_at_once(home: Path) -> None:
@@ -226,6 +284,8 @@ def test_a_wrong_value_of_the_command_line_is_refused_at_once(home: Path) -> Non
 def test_a_wrong_value_of_a_request_is_refused_with_its_key(home: Path) -> None:
     expected = "failed to load configuration: invalid type: integer `5`, expected a string\nin `model`\n"
     assert refused(load(home), config={"model": 5}) == expected
+    expected = f"failed to load configuration: {NO_SEQUENCE}\nin `sandbox_workspace_write.writable_roots`\n"
+    assert refused(load(home), config={"sandbox_workspace_write.writable_roots": 5}) == expected
 
 
 def test_an_unknown_provider_of_a_request_is_refused(home: Path) -> None:
@@ -465,6 +525,12 @@ def test_a_turn_changes_the_settings_from_there_on(home: Path) -> None:
     assert after.changed({}, config) == after
 
 
+def test_a_thread_whose_permission_profile_is_gone_is_told_so(home: Path) -> None:
+    made = settings(load(home, 'default_permissions = "dev"\n[permissions.dev.filesystem]\n"/a" = "write"\n'))
+    with pytest.raises(RpcError, match="default_permissions requires a"):
+        made.changed({"cwd": "/b"}, load(home, ""))
+
+
 def test_a_mode_of_collaboration_says_model_and_effort_and_is_kept(home: Path) -> None:
     config = load(home, TOP + CONFIG)
     told = {"model": "gpt-6.1-sol", "reasoning_effort": "medium", "developer_instructions": "Plan first."}
@@ -522,3 +588,12 @@ def test_instructions_come_from_the_file_that_is_named(home: Path) -> None:
     assert load(home, 'model_instructions_file = "i.md"\ninstructions = "other"\n').base_instructions == "Be brief."
     assert load(home, 'instructions = "other"\n').base_instructions == "other"
     assert settings(load(home), baseInstructions="mine").base_instructions == "mine"
+
+
+def test_a_configuration_is_read_where_the_folder_that_one_works_in_was_removed(
+    home: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path_factory.mktemp("gone")
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert Config.load(str(home), (), environ={}).cwd == str(home)

@@ -11,6 +11,7 @@ from tests.appserver.in_process import Client
 from tests.appserver.scripted import USED, Stage, call, items_told, message, on_stage, output
 
 from threadkeep.appserver import _running, _tool_calls
+from threadkeep.appserver._tool_calls import ask_clients
 from threadkeep.appserver.engine import ToolCall, ToolResult, Usage
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def test_when_everybody_left_the_tool_has_failed(stage: Stage, caller: Caller) -
     asked(stage.client)
     stage.client.close()
     assert run is not None
-    assert run.ended.wait(10)
+    assert run.ended.wait(60)
     assert caller.results == [ToolResult("dynamic tool request failed", success=False)]
     assert stage.kinds()[-1] == "task_complete"
 
@@ -208,8 +209,8 @@ def test_what_is_said_while_a_tool_runs_comes_after_its_output(stage: Stage, cal
     turn = stage.start("first")
     asked(stage.client)
     assert stage.start("second") == turn
-    answer(stage.client, {"result": {"contentItems": [TEXT], "success": True}})
     stage.engine.script = stage.engine.answer
+    answer(stage.client, {"result": {"contentItems": [TEXT], "success": True}})
     stage.end_of(turn)
     kinds = [kind for kind in stage.kinds() if kind in {"function_call", "function_call_output", "user message"}]
     assert kinds == ["user message", "function_call", "function_call_output", "user message"]
@@ -241,3 +242,50 @@ def test_tools_that_run_at_the_same_time_are_all_answered(stage: Stage) -> None:
     stage.end_of(turn)
     assert [result.output for result in results] == [str(number) for number in range(5)]
     assert {item["id"] for item in tool_items(stage)} == {each.call_id for each in calls}
+
+
+def test_two_calls_of_one_id_are_both_answered(stage: Stage) -> None:
+    async def twice(turn: RunningTurn) -> AsyncIterator[Event]:
+        yield call()
+        again = msgspec.structs.replace(CALL, arguments={"q": "b"})
+        first, second = await asyncio.gather(turn.call_tool(CALL), turn.call_tool(again))
+        yield output(f"{first.output} {second.output}")
+
+    stage.engine.script = twice
+    turn = stage.start()
+    asked(stage.client)
+    stage.client.wait(lambda _: len(questions(stage.client)) == 2)
+    for question in questions(stage.client):
+        content = [{"type": "inputText", "text": question["params"]["arguments"]["q"]}]
+        body = {"id": question["id"], "result": {"contentItems": content, "success": True}}
+        stage.client.connection.receive(msgspec.json.encode(body))
+    assert stage.end_of(turn)["status"] == "completed"
+    assert [item["contentItems"][0]["text"] for item in tool_items(stage)] == ["a", "b"]
+
+
+def questions(client: Client) -> list[Json]:
+    return [m for m in client.messages if m.get("method") == "item/tool/call"]
+
+
+def test_an_answer_that_comes_after_the_end_of_the_server_disturbs_nobody() -> None:
+    waiting: list[Any] = []
+
+    class Late:
+        def ask(self, _method: str, _params: Json, answered: Any) -> int:
+            waiting.append(answered)
+            return 1
+
+        def forget(self, _request: int) -> None:
+            pass
+
+    class Watched:
+        id = "thread"
+        watchers = (Late(),)
+
+    async def give_up() -> None:
+        await ask_clients(Watched(), "turn", CALL, seconds=0.01)  # type: ignore[arg-type]
+
+    asyncio.run(give_up())
+    for answered in waiting:
+        answered(None)
+    assert waiting

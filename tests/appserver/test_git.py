@@ -72,3 +72,24 @@ def test_a_head_never_leads_out_of_the_repository(tmp_path: Path) -> None:
     (tmp_path / "r" / ".git").mkdir(parents=True)
     (tmp_path / "r" / ".git" / "HEAD").write_text("ref: ../../secret\n")
     assert "commit_hash" not in (git_facts(str(tmp_path / "r")) or {})
+
+
+@pytest.mark.parametrize("name", ["HEAD", "config", "packed-refs", "commondir", ""])
+def test_a_pipe_in_the_place_of_one_of_git_s_files_is_not_waited_for(repository: Path, name: str) -> None:
+    git(repository, "pack-refs", "--all")
+    path = repository / ".git" / name
+    path.rename(repository / "away") if path.exists() else None
+    os.mkfifo(path)
+    known = git_facts(str(repository)) or {}
+    assert {"HEAD": "commit_hash", "config": "repository_url", "packed-refs": "commit_hash"}.get(name) not in known
+
+
+def test_a_file_of_git_s_that_is_too_large_says_nothing(repository: Path) -> None:
+    with open(repository / ".git" / "config", "ab") as file:
+        file.truncate(1 << 30)
+    assert set(git_facts(str(repository)) or {}) == {"branch", "commit_hash"}
+
+
+def test_a_branch_whose_name_is_no_path_has_no_commit(repository: Path) -> None:
+    (repository / ".git" / "HEAD").write_text("ref: refs/heads/\0\n")
+    assert "commit_hash" not in (git_facts(str(repository)) or {})

@@ -12,7 +12,7 @@ from threadkeep.appserver._outbox import HIGH_WATER, ClientGone, Outbox
 def whole(outbox: Outbox) -> bytes:
     """The next whole message."""
     pieces = []
-    while (taken := outbox.take(5)) is not None:
+    while (taken := outbox.take(60)) is not None:
         pieces.append(taken[0])
         if taken[1]:
             return b"".join(pieces)
@@ -63,13 +63,13 @@ def test_whoever_makes_a_stream_waits_for_the_client() -> None:
     seen = 0
     while True:
         assert outbox.waiting <= HIGH_WATER + len(piece)
-        taken = outbox.take(5)
+        taken = outbox.take(60)
         assert taken is not None
         seen += len(taken[0])
         assert len(written) * len(piece) <= seen + HIGH_WATER + len(piece)
         if taken[1]:
             break
-    writer.join(5)
+    writer.join(60)
     assert seen == 40 * len(piece)
     assert outbox.waiting == 0
 
@@ -113,7 +113,7 @@ def test_a_stream_learns_that_the_client_left() -> None:
     writer = threading.Thread(target=write, daemon=True)
     writer.start()
     outbox.close("the client left")
-    writer.join(5)
+    writer.join(60)
     assert len(failed) == 1
     with pytest.raises(ClientGone):
         stream.write(b"y")
@@ -137,4 +137,4 @@ def test_drained_waits_until_everything_was_taken() -> None:
     outbox.put(b"x")
     assert not outbox.drained(0)
     threading.Timer(0.05, outbox.try_take).start()
-    assert outbox.drained(5)
+    assert outbox.drained(60)

@@ -73,7 +73,7 @@ def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
 
 def test_the_number_of_threads_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_read_states, "MOST_KEPT", 10)
-    states = ReadStates(None)
+    states = ReadStates(str(tmp_path))
     for number in range(30):
         states.turn_ended(f"thread-{number}", "t")
     assert len(states._states) == 10

@@ -325,6 +325,23 @@ def test_an_engine_that_does_not_let_go_is_left_to_itself(stage: Stage, monkeypa
     gate.open()
 
 
+def test_a_turn_whose_engine_fails_to_clean_up_was_interrupted_none_the_less(stage: Stage) -> None:
+    gate = Gate()
+
+    async def script(_: RunningTurn) -> AsyncIterator[Event]:
+        try:
+            await gate.wait()
+            yield message("never")[0]
+        finally:
+            raise ValueError("nothing was open")
+
+    stage.engine.script = script
+    turn = stage.start()
+    gate.wait_reached()
+    interrupt(stage, turn)
+    assert stage.end_of(turn)["status"] == "interrupted"
+
+
 def test_many_interrupts_at_once_are_all_answered(stage: Stage) -> None:
     gate = Gate()
     stage.engine.play(gate)

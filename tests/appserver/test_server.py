@@ -25,7 +25,7 @@ Json = dict[str, Any]
 
 
 def taken(outbox: Outbox) -> Json:
-    piece = outbox.take(5)
+    piece = outbox.take(60)
     assert piece is not None
     assert piece[1]
     message: Json = msgspec.json.decode(piece[0])
@@ -76,7 +76,7 @@ def test_a_client_with_too_many_requests_is_told_so_and_the_others_are_served(
     one, two, held = connect(), connect(), threading.Event()
 
     def waiting(_: Call) -> Any:
-        held.wait(10)
+        held.wait(120)
         return {}
 
     monkeypatch.setitem(server._handlers, "thread/list", waiting)

@@ -440,6 +440,13 @@ def test_a_bad_cursor_is_named(client: Client, make_thread: MakeThread) -> None:
         )
 
 
+def test_a_cursor_of_loaded_threads_is_looked_at_where_there_are_some(client: Client, make_thread: MakeThread) -> None:
+    nonsense = {"cursor": "nonsense"}
+    assert client.request("thread/loaded/list", nonsense) == {"data": [], "nextCursor": None}
+    client.request("thread/resume", {"threadId": make_thread(), "excludeTurns": True})
+    assert failure(client, "thread/loaded/list", nonsense) == (-32600, "invalid cursor: nonsense")
+
+
 def test_a_list_of_threads_goes_on_where_it_ended(client: Client, make_thread: MakeThread) -> None:
     made = [make_thread(1) for _ in range(7)]
     seen: list[str] = []

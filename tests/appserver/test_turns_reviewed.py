@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
+import os
+import threading
 import time
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,10 +19,13 @@ from tests.appserver.in_process import TIMEOUT
 from tests.appserver.scripted import Gate, Stage, call, items_told, message, on_stage, raw, texts
 
 from threadkeep.appserver import _input
-from threadkeep.appserver.engine import Compacting, EngineFailure, ItemDone, ToolCall, ToolResult
+from threadkeep.appserver._engine_steps import EngineSteps
+from threadkeep.appserver._running import Run
+from threadkeep.appserver.engine import Compacting, EngineFailure, ItemDone, ItemStarted, ToolCall, ToolResult
 from threadkeep.appserver.engine._responses import ResponsesEngine
 from threadkeep.errors import DurabilityUnknown, StorageFailure
 from threadkeep.records import response_item
+from threadkeep.store._user_input import UserInput
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -132,6 +140,44 @@ def test_what_cannot_be_kept_does_not_count_as_heard(stage: Stage, monkeypatch: 
     assert (ended["status"], ended["error"]["message"]) == ("failed", "no space left")
 
 
+def test_what_cannot_be_kept_as_a_model_call_ends_is_heard_after_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client was told that it was taken; nobody waits any more for the append that fails."""
+    listening, writing, over = Gate(), Gate(), threading.Event()
+
+    async def script(turn: RunningTurn) -> AsyncIterator[Event]:
+        hearing = asyncio.ensure_future(turn.wait_steered())
+        await asyncio.sleep(0)
+        listening.reached.set()
+        await writing.wait()
+        hearing.cancel()
+        await asyncio.wait({hearing})
+        over.set()
+        stage.engine.script = stage.engine.answer
+        for event in message("an answer"):
+            yield event
+
+    stage.engine.script = script
+    turn = stage.start("first")
+    listening.wait_reached()
+    writer = stage.server.threads.require(stage.thread).writer
+    append, refused = writer.append_all, list[Any]()
+
+    def refuse(records: Any) -> Any:
+        if not refused and "second" in str(records):
+            refused.append(records)
+            writing.open()
+            assert over.wait(TIMEOUT)
+            raise StorageFailure("no space left")
+        return append(records)
+
+    monkeypatch.setattr(writer, "append_all", refuse)
+    steer(stage, turn, "second")
+    assert stage.end_of(turn)["status"] == "completed"
+    assert texts(stage.engine.histories[-1]) == ["first", "an answer", "second"]
+
+
 @pytest.mark.parametrize("where", ["before", "after"])
 def test_items_that_are_put_in_just_as_a_compaction_begins_or_ends_are_not_lost(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, where: str
@@ -203,6 +249,19 @@ def test_an_item_of_the_provider_that_is_none_is_passed_over(stage: Stage, conte
     assert texts(stage.engine.histories[-1]) == ["hello", "an answer", "second"]
 
 
+def test_an_item_of_the_provider_of_a_kind_that_nobody_knows_is_not_kept(stage: Stage) -> None:
+    stage.engine.play(ItemDone(raw({"type": "weird", "id": "w_1"})), *message("an answer"))
+    assert stage.run()["status"] == "completed"
+    assert "weird" not in stage.kinds()
+
+
+@pytest.mark.parametrize("phase", [[], {}, 5, "other"])
+def test_an_item_that_begins_with_nonsense_does_not_end_the_turn(stage: Stage, phase: Any) -> None:
+    begun = {"type": "message", "id": "msg_1", "role": "assistant", "phase": phase}
+    stage.engine.play(ItemStarted(raw(begun)), *message("an answer"))
+    assert stage.run()["status"] == "completed"
+
+
 # --- the end -------------------------------------------------------------------------------------------------------
 
 
@@ -257,10 +316,61 @@ def test_an_engine_that_hangs_as_it_is_closed_is_left_to_itself(stage: Stage, mo
     run = stage.server.threads.require(stage.thread).run
     assert run is not None
     stage.client.send("turn/interrupt", {"threadId": stage.thread, "turnId": running})
-    ended = run.ended.wait(5)
+    ended = run.ended.wait(TIMEOUT)
     opened.open()
     assert ended
     assert run.ended.wait(TIMEOUT)
+
+
+def test_an_end_that_cannot_be_told_is_said_on_standard_error(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: object) -> None:
+        raise ValueError("nobody expects this")
+
+    monkeypatch.setattr("threadkeep.appserver._telling.Telling.unread", fail)
+    stage.start()
+    run = stage.server.threads.require(stage.thread).run
+    assert run is None or run.ended.wait(TIMEOUT)
+    assert "nobody expects this" in capsys.readouterr().err
+
+
+def test_a_turn_that_is_begun_as_the_server_ends_leaves_nothing_behind(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(_: object) -> None:
+        raise RuntimeError("Event loop is closed")
+
+    begun = Run(stage.server.threads.require(stage.thread), UserInput.of_text("too late"))
+    with monkeypatch.context() as patched, warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        patched.setattr(stage.server.loop, "start", closed)
+        begun.launch()
+        gc.collect()
+    assert begun.ended.is_set()
+    assert [str(warning.message) for warning in warned] == []
+
+
+def test_an_engine_that_lets_go_is_not_disturbed_by_another_interrupt() -> None:
+    let_go: list[str] = []
+
+    async def engine() -> AsyncIterator[Event]:
+        try:
+            await asyncio.sleep(TIMEOUT)
+            yield message("never")[0]
+        finally:
+            await asyncio.sleep(0.02)  # it closes its connection
+            let_go.append("the connection")
+
+    async def interrupted_twice() -> None:
+        steps, loop = EngineSteps(), asyncio.get_running_loop()
+        for delay in (0.01, 0.02):
+            loop.call_later(delay, steps.stop)
+        with contextlib.suppress(asyncio.CancelledError):
+            await steps.next(engine())
+
+    asyncio.run(interrupted_twice())
+    assert let_go == ["the connection"]
 
 
 # --- the built-in engine -------------------------------------------------------------------------------------------
@@ -330,3 +440,10 @@ def test_the_images_of_this_machine_have_a_bound_together(tmp_path: Path, monkey
     image.write_bytes(b"\x89PNG\r\n\x1a\n" + b"x" * 40)
     given = _input.user_input([{"type": "localImage", "path": str(image)}] * 3)
     assert [part["type"] for part in given.content].count("input_image") == 2
+
+
+def test_a_folder_in_the_place_of_an_image_is_let_go_of(tmp_path: Path) -> None:
+    held = len(os.listdir("/dev/fd"))
+    given = _input.user_input([{"type": "localImage", "path": str(tmp_path)}] * 20)
+    assert "is not a file" in given.content[1]["text"]
+    assert len(os.listdir("/dev/fd")) == held

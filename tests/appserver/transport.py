@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from threadkeep.appserver._outbox import Outbox, Stream
 
-WAIT: Final = 30.0
+WAIT: Final = 60.0
 """Seconds that anything in these tests is waited for."""
 
 HELLO: Final = {"clientInfo": {"name": "probe", "version": "1.2"}}

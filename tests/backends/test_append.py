@@ -55,7 +55,7 @@ class RecordingFiles(Files):
     def fsync(self, fd: int) -> None:
         self.flushes += 1
         if self.gate is not None:
-            self.gate.wait(10)
+            self.gate.wait(60)
         if self.fail_fsync:
             raise OSError(errno.EIO, "Input/output error")
         super().fsync(fd)
@@ -184,7 +184,7 @@ def test_callers_that_wait_together_share_a_flush(tmp_path: Path) -> None:
         pass
     files.gate.set()
     for thread in (first, *others):
-        thread.join(10)
+        thread.join(60)
     assert files.flushes == 2
     assert sorted(path.read_bytes().split(b"\n")[1:-1]) == sorted(b"record %d" % number for number in range(9))
 
@@ -216,7 +216,7 @@ def test_closing_waits_for_a_flush_of_another_thread(tmp_path: Path) -> None:
     class SlowFiles(Files):
         def fsync(self, fd: int) -> None:
             inside.set()
-            assert go_on.wait(10)
+            assert go_on.wait(60)
             calls.append("fsync")
 
         def close(self, fd: int) -> None:
@@ -229,10 +229,10 @@ def test_closing_waits_for_a_flush_of_another_thread(tmp_path: Path) -> None:
     appender.append(b"{}\n")
     flusher, closer = threading.Thread(target=appender.flush), threading.Thread(target=appender.close)
     flusher.start()
-    assert inside.wait(10)
+    assert inside.wait(60)
     closer.start()
     closer.join(0.1)
     go_on.set()
     for thread in (flusher, closer):
-        thread.join(10)
+        thread.join(60)
     assert calls == ["fsync", "close"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from threadkeep.cli._bench import BENCHMARKS
 from threadkeep.cli._main import COMMANDS
 from threadkeep.cli._reference import _ANSWERS, reference
 
@@ -17,8 +18,9 @@ def test_the_document_is_in_step_with_the_commands() -> None:
 
 def test_every_command_is_in_it_with_its_answer() -> None:
     text = reference()
-    assert all(f"\n## threadkeep {name}\n" in text for name in COMMANDS)
-    assert set(_ANSWERS) == set(COMMANDS)
+    names = [*COMMANDS, *(f"bench {name}" for name in BENCHMARKS)]
+    assert all(f"\n## threadkeep {name}\n" in text for name in names)
+    assert set(_ANSWERS) == set(names)
 
 
 def test_every_object_that_it_links_to_is_in_it() -> None:

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from threadkeep import _version
+from threadkeep.cli import _starting
 from threadkeep.cli._main import COMMANDS, cli
 
 HEAVY = ("msgspec", "sqlite3", "threadkeep.store", "threadkeep.records", "threadkeep.backends", "asyncio", "json")
@@ -74,3 +75,44 @@ def test_without_a_command_the_help_is_shown_and_the_exit_code_says_that_nothing
     shown = CliRunner().invoke(cli, [])
     assert shown.exit_code == 2
     assert "Commands:" in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given"),
+    [
+        ("app-server", []),
+        ("app-server --stdio", []),
+        ("app-server --listen stdio:// -c a=b", [("a", "b")]),
+        ("-c a=b --config=c=d app-server --listen=stdio:// --config e=f=g", [("a", "b"), ("c", "d"), ("e", "f=g")]),
+    ],
+)
+def test_what_clients_start_the_server_with_is_read_without_click(
+    arguments: str, given: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THREADKEEP_HOME", "/nowhere")
+    assert _starting.plain(arguments.split()) == ("/nowhere", given)
+    assert _starting.plain(["--home", "/elsewhere", *arguments.split()]) == ("/elsewhere", given)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "app-server --home /nowhere",
+        "app-server app-server",
+        "-c=a=b app-server",
+        "app-server -c=a=b",
+        "app-server -c",
+        "app-server --listen",
+        "app-server --stdio=yes",
+        "--stdio app-server",
+        "--listen stdio:// app-server",
+        "--home= app-server",
+        "--debug app-server",
+        "app-server -- --stdio",
+        "app-server --help",
+        "list app-server",
+        "",
+    ],
+)
+def test_every_other_way_to_start_the_server_is_left_to_click(arguments: str) -> None:
+    assert _starting.plain(arguments.split()) is None

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 JsonObject = dict[str, Any]
 """One JSON object."""
 
-TIMEOUT: Final = 10.0
+TIMEOUT: Final = 60.0
 """Seconds that a wait lasts at most."""
 
 QUIET: Final = 0.15

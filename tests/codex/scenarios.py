@@ -169,7 +169,7 @@ class Lab:
             ["add", "AGENTS.md"],
             [*me, "commit", "-q", "-m", "first"],
         ):
-            subprocess.run(["git", *arguments], cwd=self.project, env=environment, check=True, timeout=30)
+            subprocess.run(["git", *arguments], cwd=self.project, env=environment, check=True, timeout=60)
 
 
 # --- 0.20.0: codex proto and codex exec ---------------------------------------------------------------------------

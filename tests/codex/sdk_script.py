@@ -48,7 +48,7 @@ JsonObject = dict[str, Any]
 UNKNOWN: Final = "01a20539-62c4-7d30-b194-c0a5e6cebff0"
 """A thread id that no home has."""
 
-PATIENCE: Final = 20.0
+PATIENCE: Final = 60.0
 """Seconds that anything may take."""
 
 TOOL: Final[JsonObject] = {

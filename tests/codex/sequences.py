@@ -832,9 +832,9 @@ def reverts(play: Play) -> None:
     client, other = play.client("a"), play.client("b")
     thread, turns = _conversation(client, "one", "two", "three")
     client.call("thread/revert", threadId=thread, beforeTurnId="nope")
-    answer = client.call("thread/revert", threadId=thread, beforeTurnId=turns[1])
-    if "error" in answer:
-        return
+    client.call("thread/revert", threadId=thread, beforeTurnId=turns[1])
+    if play.mode == LEGACY:
+        return  # nothing that comes after it can be compared
     client.wait("thread/reverted")
     client.call("thread/turns/list", threadId=thread)
     client.turn(thread, f"two, again {USAGE}")

@@ -450,7 +450,7 @@ def compress(both: Both) -> None:
     for path in (both.lab.home / "sessions").rglob("*.jsonl"):
         os.utime(path, (old, old))
     both.server.request("rollout/compress", {})
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while list((both.lab.home / "sessions").rglob("*.jsonl")):
         assert time.monotonic() < deadline, "the rollouts were not compressed"
         time.sleep(0.05)

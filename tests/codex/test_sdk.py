@@ -40,7 +40,7 @@ def drive(command: tuple[str, ...], root: Path) -> dict[str, Any]:
     with MockResponses(toolless_summaries=False) as model:
         write_config(home, model.base_url)
         done = subprocess.run(
-            script, cwd=REPOSITORY, env=clean_environment(home), capture_output=True, timeout=100, check=False
+            script, cwd=REPOSITORY, env=clean_environment(home), capture_output=True, timeout=280, check=False
         )
     assert done.returncode == 0, done.stderr.decode()[-4000:]
     return {f"{number}. {step}": value for number, (step, value) in enumerate(json.loads(done.stdout))}
@@ -60,7 +60,6 @@ def sdk() -> None:
     pytest.skip(missing)
 
 
-@pytest.mark.timeout(240)
 def test_a_program_of_the_official_sdk_cannot_tell_threadkeep_from_codex(codex_bin: Path, tmp_path: Path) -> None:
     real = drive((str(codex_bin), "app-server", "--listen", "stdio://"), tmp_path / "real")
     command = (sys.executable, "-m", "threadkeep", "app-server", "--listen", "stdio://")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-TIMEOUT: Final = 30.0
+TIMEOUT: Final = 60.0
 """Seconds that a wait for the screen lasts at most."""
 
 _LOOK_AGAIN: Final = 0.05
@@ -138,7 +138,7 @@ class Screen:
             env=self._environment,
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=60,
             check=False,
         )
         if check and done.returncode:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from tests.property.answers import all_items, all_turns, item_pages, limits, small_bounds, turn_pages, views
@@ -15,6 +16,8 @@ from threadkeep.records import LEGACY, PAGINATED
 
 if TYPE_CHECKING:
     from tests.property.lineages import Rollout
+
+pytestmark = pytest.mark.slow
 
 Json = dict[str, Any]
 

@@ -15,6 +15,8 @@ from threadkeep.records import LEGACY, PAGINATED
 if TYPE_CHECKING:
     from tests.property.lineages import Rollout
 
+pytestmark = pytest.mark.slow
+
 everywhere = lineages(PAGINATED, LEGACY, "mixed", only_orderly=True)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.store.threads import LEGACY, PAGINATED, add_turns, all_bytes, context_of, new_thread, turn_ids
 
+from threadkeep.backends import RolloutRef
 from threadkeep.errors import ThreadBusy, ThreadNotFound
 from threadkeep.store import ThreadStore
+from threadkeep.store._deletion import _not_needed
+from threadkeep.store._inheritance import Inheritance, Link
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -190,3 +193,26 @@ def test_a_fork_that_somebody_makes_meanwhile_goes_along_or_keeps_its_parent(
         plan = store.delete(parent, cascade=True)
         assert {step.id for step in plan.threads} == {parent, child, late}
         assert shown(store) == set()
+
+
+def test_a_long_chain_of_deleted_forks_is_judged_in_one_pass() -> None:
+    """Each is needed by the next alone; who needs the last is not found out again for every one."""
+    depth = 1_000
+    names = [f"{number:05}" for number in range(depth)]
+    links = [Link(RolloutRef(name, name, name), 10, 0, start=1) for name in names]
+    for child, base in zip(links[1:], names, strict=False):
+        child.base, child.end = base, 5
+    looked_at = 0
+
+    class Counting(dict[str, Link]):
+        def get(self, key: str, default: Any = None) -> Any:
+            nonlocal looked_at
+            looked_at += 1
+            return super().get(key, default)
+
+    inheritance = Inheritance(links, {})
+    inheritance.links = Counting(inheritance.links)
+    inheritance.heirs = Counting(inheritance.heirs)  # type: ignore[assignment, arg-type]
+    assert _not_needed(inheritance, names[:-1], set()) == set()
+    assert _not_needed(inheritance, names[:-1], {names[-1]}) == set(names[:-1])
+    assert looked_at <= 4 * depth

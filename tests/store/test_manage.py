@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.store.threads import add_turns, all_bytes, context_of, new_thread, turn_ids
 
-from threadkeep.errors import InvalidRequest, ThreadBusy, TurnNotFound
+from threadkeep.backends import Facts, Marks
+from threadkeep.errors import InvalidRequest, ThreadBusy, ThreadNotFound, TurnNotFound
 from threadkeep.store import ThreadFilter, ThreadStore
+from threadkeep.store._manage import rename, set_archived, set_git
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from threadkeep.backends import Lease
+    from threadkeep.store._access import Access, Located
 
 
 def test_a_name_is_kept_shown_and_found(store: ThreadStore) -> None:
@@ -63,10 +68,10 @@ def test_every_rollout_of_a_reverted_thread_is_moved(store: ThreadStore) -> None
     store.revert(thread, before=turn_ids(store, thread)[1])
     before = context_of(store, thread)
     store.archive(thread)
-    assert all(ref.archived for ref in store.backend.rollouts_of(thread))
+    assert [ref.archived for ref in store.backend.rollouts_of(thread)] == [True, True]
     assert context_of(store, thread) == before
     store.unarchive(thread)
-    assert not any(ref.archived for ref in store.backend.rollouts_of(thread))
+    assert [ref.archived for ref in store.backend.rollouts_of(thread)] == [False, False]
     assert context_of(store, thread) == before
 
 
@@ -79,6 +84,57 @@ def test_a_thread_that_is_written_to_is_left_alone(store: ThreadStore) -> None:
             store.archive(thread)
     assert store.read(thread).name is None
     assert not store.read(thread).archived
+
+
+def test_git_facts_are_set_by_whoever_writes_to_the_thread_and_by_nobody_else_meanwhile(store: ThreadStore) -> None:
+    thread = new_thread(store, "one")
+    with store.writer(thread) as writer:
+        with pytest.raises(ThreadBusy):
+            store.set_git(thread, {"branch": "theirs"})
+        store.set_git(thread, {"branch": "ours"}, writer=writer)
+        with pytest.raises(ThreadBusy):
+            store.writer(thread)
+    store.set_git(thread, {"commit_hash": "abc"})
+    git = store.read(thread).git
+    assert git is not None
+    assert (git.branch, git.commit_hash) == ("ours", "abc")
+
+
+CHANGES: dict[str, Callable[[Access, Located], object]] = {
+    "git facts": lambda access, located: set_git(access, located, {"branch": "b"}),
+    "a name": lambda access, located: rename(access, located, "new", local=False),
+    "the archive": lambda access, located: set_archived(access, located, archived=False, local=False),
+}
+
+
+@pytest.mark.parametrize("moment", [0, 1])
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_thread_that_is_deleted_while_it_is_changed_stays_deleted(
+    store: ThreadStore, monkeypatch: pytest.MonkeyPatch, change: str, moment: int
+) -> None:
+    """Whoever deletes it is told that it was done, or that it is busy; what was done is not undone in silence."""
+    thread = new_thread(store, "one")
+    store.fork(thread)
+    store.backend.set_marks(thread, Marks(name="old", archived=True))
+    located = store._access.locate(thread)
+    located.facts = Facts(indexed=True)
+    monkeypatch.setattr(store.backend, "ask_codex", lambda *_: None)
+    marks, asked, deleted = store.backend.marks, [0], [False]
+
+    def seen(wanted: str) -> Marks:
+        found = marks(wanted)
+        asked[0] += 1
+        if asked[0] == moment + 1:
+            with contextlib.suppress(ThreadBusy):
+                store.delete(wanted)
+                deleted[0] = True
+        return found
+
+    monkeypatch.setattr(store.backend, "marks", seen)
+    with contextlib.suppress(ThreadNotFound):
+        CHANGES[change](store._access, located)
+    assert asked[0] > moment
+    assert marks(thread).hidden == deleted[0]
 
 
 def test_an_archived_thread_is_not_reverted(store: ThreadStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from threadkeep.records import Cost
 from threadkeep.store import ThreadStore
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from threadkeep.replay import ItemsView
@@ -42,12 +44,32 @@ def ids(turns: list[Json]) -> list[str]:
 
 
 @MODES
+def test_what_it_says_of_the_thread_is_read_once(
+    store: ThreadStore, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    thread = new_thread(store, "one", mode=mode)
+    catalog, asked = store.backend.catalog, [0]
+    rows = catalog.rows
+
+    def counting(rollout_ids: Sequence[str]) -> dict[str, tuple[str, bytes]]:
+        asked[0] += 1
+        return rows(rollout_ids)
+
+    with store.snapshot(thread) as snap:
+        monkeypatch.setattr(catalog, "rows", counting)
+        first, counted, again = snap.thread(), snap.thread(counts=True), snap.thread()
+    assert first == again == msgspec.structs.replace(counted, counts=None)
+    assert counted.counts is not None
+    assert asked[0] == 2  # once more for the counts
+
+
+@MODES
 def test_what_is_appended_meanwhile_is_in_none_of_its_answers(store: ThreadStore, mode: str) -> None:
     thread = new_thread(store, "one", "two", mode=mode)
     with store.snapshot(thread) as snap, store.snapshot(thread) as before:
         first = (before.thread(), before.resume().context, before.turns().data, before.items().data)
         add_turns(store, thread, "three")
-        assert snap.thread().preview == "one"
+        assert snap.thread() == first[0]
         assert snap.resume().context == first[1]
         assert snap.turns().data == first[2]
         assert snap.items().data == first[3]
@@ -162,3 +184,23 @@ def test_all_turns_cost_two_passes(tmp_path: Path, mode: str) -> None:
             before = snap.cost.bytes_read
             assert len(list(snap.all_turns())) == 200
             assert snap.cost.bytes_read - before < 2.3 * size
+
+
+@pytest.mark.parametrize("count", [2**63, 2**64, -(2**63) - 1, 10**30])
+def test_a_count_of_tokens_that_no_counter_holds_does_not_count_and_hides_nothing(tmp_path: Path, count: int) -> None:
+    names = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens", "total_tokens")
+    with ThreadStore.open(tmp_path) as store:
+        thread = new_thread(store, "one")
+        for tokens in (7, count):
+            usage = dict.fromkeys(names, 7) | {"total_tokens": tokens}
+            line = {"type": "token_count", "info": {"total_token_usage": usage, "last_token_usage": usage}}
+            record = {"timestamp": "2026-01-02T03:04:05.678Z", "type": "event_msg", "payload": line}
+            (path,) = (tmp_path / "sessions").rglob("*.jsonl")
+            with path.open("ab") as file:
+                file.write(json.dumps(record).encode() + b"\n")
+        assert store.read(thread).preview == "one"
+        assert store.list().data[0].id == thread
+        usage_known = store.resume(thread).context.usage
+        assert usage_known is not None
+        assert json.loads(bytes(usage_known))["total_token_usage"]["total_tokens"] == 7
+        assert [check.difference for check in store.verify(thread).checks if not check.ok] == []

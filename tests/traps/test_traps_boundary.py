@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,7 +34,7 @@ from threadkeep.errors import (
     TurnNotFound,
 )
 from threadkeep.lineage import MAX_DEPTH
-from threadkeep.records import LEGACY, PAGINATED
+from threadkeep.records import LEGACY, PAGINATED, Cost
 from threadkeep.records import _build as build
 from threadkeep.store import ThreadFilter, ThreadStore
 
@@ -674,24 +673,47 @@ def few_frames() -> Iterator[None]:
         sys.setrecursionlimit(limit)
 
 
+def costs_at_the_end(ground: Ground, forks: int) -> dict[str, Cost]:
+    """What operations on the newest of so many forks of forks cost, all but the second fork with nothing known."""
+    newest = a_chain(ground, forks)[-1]
+    read, instructions, fork, again = Cost(), Cost(), Cost(), Cost()
+    with few_frames():
+        resumed = ground.reopened(cold=True).resume(newest)
+        last = ground.reopened(cold=True).turns(newest, limit=100)
+        first = ground.reopened(cold=True).turns(newest, limit=3, descending=False)
+        assert ground.reopened(cold=True).read(newest, cost=read).preview == "turn 0"
+        with pytest.MonkeyPatch.context() as patched:  # it does not say what it costs
+            patched.setattr("threadkeep.store._reading.Cost", lambda: instructions)
+            assert ground.reopened(cold=True).base_instructions(newest) == "the oldest says it"
+        assert ground.reopened(cold=True).fork(newest, cost=fork).forked_from_id == newest
+        ground.store.fork(newest, cost=again)
+    assert len(resumed.context.items) == 2 * forks
+    assert [turn["items"][0]["content"][0]["text"] for turn in first.data] == ["turn 0", "turn 1", "turn 2"]
+    assert len(last.data) == 100
+    return {
+        "resume": resumed.cost,
+        "last page": last.cost,
+        "first page": first.cost,
+        "read": read,
+        "base instructions": instructions,
+        "fork": fork,
+        "second fork": again,
+    }
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["own home", "memory"])
 def test_trap_08_a_chain_of_a_thousand_forks_resumes(tmp_path: Path, kind: Any) -> None:
-    ground = Ground(kind, tmp_path / "home")
-    newest = a_chain(ground, 1_000)[-1]
-    started = time.monotonic()
-    with few_frames():
-        resumed = ground.store.resume(newest)
-        page = ground.store.turns(newest, limit=100)
-        first = ground.store.turns(newest, limit=3, descending=False)
-        assert ground.store.base_instructions(newest) == "the oldest says it"
-        assert ground.store.read(newest).preview == "turn 0"
-        child = ground.store.fork(newest)
-    assert len(resumed.context.items) == 2_000
-    assert resumed.cost.rollouts_opened <= 1_001
-    assert len(page.data) == 100
-    assert len(first.data) == 3
-    assert child.forked_from_id == newest
-    assert time.monotonic() - started < 20
+    """No rollout is opened twice, and a chain of four times the length costs four times."""
+    few, many = (costs_at_the_end(Ground(kind, tmp_path / f"{forks}"), forks) for forks in (250, 1_000))
+    for name, cost in many.items():
+        less = few[name]
+        assert 0 < cost.rollouts_opened <= 1_001, name
+        assert cost.bytes_read < 5 * less.bytes_read, name
+        assert cost.records_seen <= 5 * less.records_seen, name
+        assert cost.records_decoded <= 5 * less.records_decoded, name
+    assert many["last page"].rollouts_opened < 110
+    assert many["second fork"].rollouts_opened == 1
 
 
 def test_trap_08_a_long_chain_holds_few_descriptors(home: Ground) -> None:

@@ -62,11 +62,6 @@ class Call:
         self._lock = threading.Lock()
         self._answered = False
 
-    @property
-    def answered(self) -> bool:
-        """Whether it was answered."""
-        return self._answered
-
     def respond(self, value: Any) -> None:
         """Answer it; what a handler sends afterwards reaches the client after the answer.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import stat
 from typing import TYPE_CHECKING, Any, Final
 
 from threadkeep.appserver._config_models import (
@@ -22,10 +21,13 @@ from threadkeep.appserver._config_models import (
 )
 from threadkeep.appserver._config_providers import BUILT_IN, Provider, built_in_providers, provider_of
 from threadkeep.appserver._config_session import SessionSettings, session_settings
-from threadkeep.appserver._config_values import ConfigProblem, check, dotted, laid_over, parse_override, place_of
+from threadkeep.appserver._config_types import check
+from threadkeep.appserver._config_values import ConfigProblem, dotted, laid_over, parse_override, place_of
+from threadkeep.appserver._git import repository_folder
+from threadkeep.appserver._regular_files import read_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = ["Config", "ConfigProblem", "Layer", "Model", "Provider", "SessionSettings", "session_settings"]
 
@@ -120,15 +122,14 @@ class Config:
             ConfigProblem: An override has a wrong value.
         """
         path = os.path.join(home, "config.toml")
-        flags = dotted([parse_override(key, value) for key, value in overrides])
-        check(flags, lambda key: f"%s\nin `{key}`\n")
+        flags = _checked(parse_override(key, value) for key, value in overrides)
         state = _state(path)
         values, problem = _read_file(path)
         layers = [Layer({"type": "user", "file": path, "profile": None}, values)]
         if flags:
             layers.insert(0, Layer({"type": "sessionFlags"}, flags))
         layers.append(Layer({"type": "system", "file": SYSTEM_FILE}, {}))
-        place = cwd if cwd is not None else os.getcwd()
+        place = cwd if cwd is not None else _working_folder() or home
         known = os.environ if environ is None else environ
         config = cls(home, layers, cwd=place, environ=known, overrides=overrides, problem=problem, state=state)
         if problem is not None:
@@ -136,7 +137,7 @@ class Config:
         try:
             config.require()
         except ConfigProblem as found:
-            layers[layers.index(next(layer for layer in layers if layer.name["type"] == "user"))].values.clear()
+            next(layer for layer in layers if layer.name["type"] == "user").values.clear()
             return cls(home, layers, cwd=place, environ=known, overrides=overrides, problem=str(found), state=state)
         return config
 
@@ -152,9 +153,7 @@ class Config:
         """
         if not request:
             return self
-        values = dotted(request.items())
-        check(values, lambda key: f"%s\nin `{key}`\n")
-        layers = [Layer({"type": "sessionFlags"}, values), *self.layers]
+        layers = [Layer({"type": "sessionFlags"}, _checked(request.items())), *self.layers]
         return Config(
             self.home,
             layers,
@@ -209,14 +208,8 @@ class Config:
 
     @property
     def approval_policy(self) -> Any:
-        """The approval policy as requests have it: a name, or ``{"granular": {...}}``; None where nothing says."""
-        policy = self.values.get("approval_policy")
-        if isinstance(policy, dict):
-            given = policy.get("granular")
-            granular: dict[str, Any] = given if isinstance(given, dict) else {}
-            members = ("sandbox_approval", "rules", "skill_approval", "request_permissions", "mcp_elicitations")
-            return {"granular": {name: granular.get(name) is True for name in members}}
-        return policy
+        """The approval policy: a name, or ``{"granular": {...}}``; None where nothing says."""
+        return self.values.get("approval_policy")
 
     @property
     def approvals_reviewer(self) -> str | None:
@@ -283,7 +276,7 @@ class Config:
         path = self._text("model_instructions_file")
         if path is None:
             return self._text("instructions")
-        return _named_text(self._path(path), f"failed to read model instructions file {path}: %s")
+        return self._named_text(path, "model instructions file")
 
     @property
     def compact_prompt(self) -> str | None:
@@ -295,7 +288,7 @@ class Config:
         path = self._text("experimental_compact_prompt_file")
         if self._text("compact_prompt") is not None or path is None:
             return self._text("compact_prompt")
-        return _named_text(self._path(path), f"failed to read experimental compact prompt file {path}: %s")
+        return self._named_text(path, "experimental compact prompt file")
 
     @property
     def model_context_window(self) -> int | None:
@@ -328,7 +321,7 @@ class Config:
         path = self._text("model_catalog_json")
         if path is None:
             return MODELS
-        found = catalog_of_file(_named_bytes(self._path(path), "%s"))
+        found = catalog_of_file(_bytes_of(self._path(path)))
         if found is None:
             raise ConfigProblem(f"failed to parse model_catalog_json path `{path}` as JSON")
         return found
@@ -350,7 +343,7 @@ class Config:
     def trust_level(self, cwd: str) -> str | None:
         """What ``projects`` says of a folder, else of the repository around it: ``trusted``, ``untrusted``, or None."""
         projects = self._table("projects")
-        for folder in (cwd, _repository(cwd)):
+        for folder in (cwd, repository_folder(cwd)):
             project = projects.get(folder) if folder is not None else None
             if isinstance(project, dict) and isinstance(project.get("trust_level"), str):
                 return str(project["trust_level"])
@@ -363,8 +356,8 @@ class Config:
         import msgspec
 
         try:
-            stored = msgspec.json.decode(_named_bytes(os.path.join(self.home, "auth.json"), "%s"))
-        except (ConfigProblem, msgspec.DecodeError, RecursionError):
+            stored = msgspec.json.decode(_bytes_of(os.path.join(self.home, "auth.json")))
+        except (ConfigProblem, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         key = stored.get("OPENAI_API_KEY") if isinstance(stored, dict) else None
         if not isinstance(key, str) or not key.strip() or stored.get("auth_mode", "apikey") not in ("apikey", None):
@@ -398,6 +391,21 @@ class Config:
     def _path(self, path: str) -> str:
         return os.path.join(self.home, os.path.expanduser(path))
 
+    def _named_text(self, path: str, what: str) -> str:
+        """The text of a file that the configuration names."""
+        return _text_of(self._path(path), f"failed to read {what}")
+
+
+def _checked(given: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Keys with dots, as the command line and requests have them, as tables.
+
+    Raises:
+        ConfigProblem: A value has the wrong type.
+    """
+    values = dotted(given)
+    check(values, lambda names, wrong: f"{wrong}\nin `{'.'.join(names)}`\n")
+    return values
+
 
 def _state(path: str) -> tuple[int, ...] | None:
     """What tells that a file changed; None where there is none."""
@@ -408,69 +416,67 @@ def _state(path: str) -> tuple[int, ...] | None:
     return (known.st_ino, known.st_size, known.st_mtime_ns)
 
 
+def _working_folder() -> str | None:
+    """The folder that the process works in; None where somebody removed it."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None
+
+
 def _read_file(path: str) -> tuple[dict[str, Any], str | None]:
     """The tables of a configuration file, and why it cannot be used."""
     import tomllib
 
     if _state(path) is None:
         return {}, None
+
+    def where(names: Sequence[str], wrong: str) -> str:
+        place = place_of(text, names)
+        return f"{path}:{place}: {wrong}" if place else f"{path}: {wrong} in `{'.'.join(names)}`"
+
     try:
-        text = _named_bytes(path, f"failed to read {path}: %s").decode("utf-8-sig")
+        text = _text_of(path, "Failed to read config file").removeprefix("\ufeff")
         values = tomllib.loads(text)
-        check(values, lambda key: f"{path}:{place}: %s" if (place := place_of(text, key)) else f"{path}: %s in `{key}`")
+        check(values, where)
     except ConfigProblem as problem:
         return {}, str(problem)
     except RecursionError:
         return {}, f"{path}: values are nested too deep"
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        place = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
         said = re.sub(r" \(at .*\)$", "", str(error))
-        return {}, f"{path}:{place[1]}:{place[2]}: {said}" if place else f"{path}: {error}"
+        return {}, f"{path}:{found[1]}:{found[2]}: {said}" if found else f"{path}: {error}"
+    except ValueError:  # what Python says of a number with too many digits is no user's business
+        return {}, f"{path}: integer number overflowed"
     return values, None
 
 
-def _named_text(path: str, failure: str) -> str:
-    """The text of a file that the configuration names."""
-    try:
-        return _named_bytes(path, failure).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigProblem(failure.replace("%s", str(error), 1)) from None
-
-
-def _named_bytes(path: str, failure: str) -> bytes:
-    """The bytes of a regular file of at most `MAX_FILE` bytes.
+def _text_of(path: str, failure: str) -> str:
+    """The text of a file; ``failure`` begins what is said where it cannot be read.
 
     Raises:
-        ConfigProblem: With ``failure``, in which ``%s`` is why.
+        ConfigProblem: It cannot be read, or is no text.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
-            known = os.fstat(descriptor)
-            if not stat.S_ISREG(known.st_mode):
-                raise ConfigProblem(failure.replace("%s", "not a file", 1))
-            if known.st_size > MAX_FILE:
-                raise ConfigProblem(failure.replace("%s", f"larger than {MAX_FILE} bytes", 1))
-            with os.fdopen(os.dup(descriptor), "rb") as file:
-                return file.read(MAX_FILE)
-        finally:
-            os.close(descriptor)
+        return _bytes_of(path).decode()
+    except ConfigProblem as problem:
+        raise ConfigProblem(f"{failure} {path}: {problem}") from None
+    except UnicodeDecodeError as error:
+        count = f"invalid utf-8 sequence of {error.end - error.start} bytes"
+        found = "incomplete utf-8 byte sequence" if error.reason == "unexpected end of data" else count
+        raise ConfigProblem(f"{failure} {path}: {found} from index {error.start}") from None
+
+
+def _bytes_of(path: str) -> bytes:
+    """The bytes of a file of at most `MAX_FILE` bytes.
+
+    Raises:
+        ConfigProblem: It cannot be read; the text is why, as Rust's errors read, which clients of the real server know.
+    """
+    try:
+        return read_regular(path, MAX_FILE)
     except OSError as error:
-        # As Rust's errors read, which the clients of the real server know.
-        raise ConfigProblem(failure.replace("%s", f"{error.strerror} (os error {error.errno})", 1)) from None
+        raise ConfigProblem(f"{error.strerror} (os error {error.errno})") from None
     except ValueError as error:
-        if isinstance(error, ConfigProblem):
-            raise
-        raise ConfigProblem(failure.replace("%s", str(error), 1)) from None
-
-
-def _repository(cwd: str) -> str | None:
-    """The folder of the Git repository that a folder is in; None where it is in none."""
-    folder = cwd
-    while True:
-        if os.path.exists(os.path.join(folder, ".git")):
-            return folder
-        above = os.path.dirname(folder)
-        if above == folder:
-            return None
-        folder = above
+        raise ConfigProblem(str(error)) from None

@@ -150,7 +150,7 @@ def catalog_of_file(data: bytes) -> tuple[Model, ...] | None:
     """
     try:
         decoded = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     entries = decoded.get("models") if isinstance(decoded, dict) else None
     if not isinstance(entries, list):

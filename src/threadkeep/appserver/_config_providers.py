@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from threadkeep.appserver._config_types import PROVIDER
 from threadkeep.appserver._config_values import ConfigProblem
 
 if TYPE_CHECKING:
@@ -110,30 +111,16 @@ def built_in_providers(openai_base_url: str | None, environ: Mapping[str, str]) 
 
 
 def provider_of(provider_id: str, table: Any) -> Provider:
-    """The provider that a table of ``model_providers`` describes.
+    """The provider that a table of ``model_providers`` describes; its values are of their types.
 
     Raises:
-        ConfigProblem: A value has the wrong type, there is no name, or the wire is not ``responses``.
+        ConfigProblem: It has no name.
     """
-    if not isinstance(table, dict):
-        raise ConfigProblem(f"invalid type in `model_providers.{provider_id}`, expected struct ModelProviderInfo")
-    if table.get("wire_api", "responses") == "chat":
-        raise ConfigProblem(
-            '`wire_api = "chat"` is no longer supported.\n'
-            'How to fix: set `wire_api = "responses"` in your provider config.'
-        )
-    known = {name: table[name] for name in _FIELDS if table.get(name) is not None}
-    try:
-        provider = msgspec.convert({"name": "", **known, "id": provider_id}, Provider)
-    except msgspec.ValidationError as error:
-        raise ConfigProblem(f"{error} in `model_providers.{provider_id}`") from None
+    provider = Provider(**{"name": "", **PROVIDER(table), "id": provider_id})
     if not provider.name.strip():
         raise ConfigProblem(f"model_providers.{provider_id}: provider name must not be empty")
     return msgspec.structs.replace(
         provider,
-        request_max_retries=min(max(provider.request_max_retries, 0), MAX_RETRIES),
-        stream_max_retries=min(max(provider.stream_max_retries, 0), MAX_RETRIES),
+        request_max_retries=min(provider.request_max_retries, MAX_RETRIES),
+        stream_max_retries=min(provider.stream_max_retries, MAX_RETRIES),
     )
-
-
-_FIELDS: Final = tuple(name for name in Provider.__struct_fields__ if name != "id")

@@ -12,6 +12,7 @@ Rules (0.169.0 observed). What a request names counts first. Then:
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,10 +29,11 @@ from threadkeep.appserver._config_sandbox import (
     workspace_write,
 )
 from threadkeep.appserver._config_values import ConfigProblem
+from threadkeep.appserver._param_types import GRANULAR
 from threadkeep.appserver._rpc import RpcError, invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from threadkeep.appserver._config import Config
 
@@ -145,7 +147,6 @@ class SessionSettings(msgspec.Struct, frozen=True, kw_only=True):
     def applied(self) -> Json:
         """``thread_settings`` of a ``thread_settings_applied`` record; absent members are those that nothing says."""
         said = {"service_tier": self.service_tier}
-        named = {"id": self.active_permission_profile} if self.active_permission_profile is not None else None
         thought = {"reasoning_effort": self.effort, "reasoning_summary": self.summary, "personality": self.personality}
         return {
             "model": self.model,
@@ -155,7 +156,7 @@ class SessionSettings(msgspec.Struct, frozen=True, kw_only=True):
             "approvals_reviewer": self.approvals_reviewer,
             "requested_approvals_reviewer": self.approvals_reviewer,
             "permission_profile": self.permission_profile,
-            **_present({"active_permission_profile": named}),
+            **self._recorded_profile(),
             "cwd": self.cwd,
             "runtime_workspace_roots": list(self.runtime_workspace_roots),
             **_present(thought),
@@ -166,7 +167,6 @@ class SessionSettings(msgspec.Struct, frozen=True, kw_only=True):
     def turn_context(self, turn_id: str, config: Config) -> Json:
         """The payload of the ``turn_context`` record of a turn."""
         model = config.known_model(self.model)
-        named = {"id": self.active_permission_profile} if self.active_permission_profile is not None else None
         entries = self.permission_profile.get("file_system", {}).get("entries")
         by_file = {"kind": "restricted", "entries": entries} if self.sandbox["type"] == "workspaceWrite" else None
         return {
@@ -177,7 +177,7 @@ class SessionSettings(msgspec.Struct, frozen=True, kw_only=True):
             "approval_policy": self.approval_policy,
             "approvals_reviewer": self.approvals_reviewer,
             "permission_profile": self.permission_profile,
-            **_present({"active_permission_profile": named}),
+            **self._recorded_profile(),
             "model": self.model,
             **_present({"comp_hash": model.comp_hash}),
             "collaboration_mode": self.collaboration_mode(),
@@ -227,7 +227,12 @@ class SessionSettings(msgspec.Struct, frozen=True, kw_only=True):
             service_tier=tier,
             unsupported_tier=refused,
         )
-        return _with_rights(moved, given, config)
+        with _loading():
+            return _with_rights(moved, given, config)
+
+    def _recorded_profile(self) -> Json:
+        name = self.active_permission_profile
+        return {"active_permission_profile": {"id": name}} if name is not None else {}
 
     def _active(self) -> Json | None:
         name = self.active_permission_profile
@@ -252,12 +257,19 @@ def session_settings(
     """
     if params.get("permissions") is not None and params.get("sandbox") is not None:
         raise invalid("`permissions` cannot be combined with `sandbox`")
-    try:
+    with _loading():
         known = config.with_request(params.get("config") or {})
         # With another provider's name, the one of the configuration need not exist.
         known = known.with_request(_present({"model_provider": params.get("modelProvider")}))
         known.require()
         return _resolved(known, params, stated, fork=fork)
+
+
+@contextlib.contextmanager
+def _loading() -> Iterator[None]:
+    """A configuration is read: a client is told why that is not possible."""
+    try:
+        yield
     except ConfigProblem as problem:
         raise invalid(f"failed to load configuration: {problem}") from None
 
@@ -356,8 +368,7 @@ def _approvals(config: Config, given: Mapping[str, Any], said: Mapping[str, Any]
     recorded = _unless_asked("approval_policy", asked, said.get("approval_policy"))
     policy = given.get("approvalPolicy") or recorded or config.approval_policy or default
     if isinstance(policy, dict) and isinstance(policy.get("granular"), dict):
-        members = ("sandbox_approval", "rules", "skill_approval", "request_permissions", "mcp_elicitations")
-        return {"granular": {name: policy["granular"].get(name) is True for name in members}}
+        return {"granular": {each.name: policy["granular"].get(each.name) is True for each in GRANULAR.fields}}
     return policy
 
 
@@ -409,13 +420,9 @@ def _with_rights(settings: SessionSettings, given: Mapping[str, Any], config: Co
     """Settings with the rights that a request names; with the same rights in the new folder where it names none."""
     policy = given.get("sandboxPolicy")
     if given.get("permissions") is not None:
-        if given.get("sandbox") is not None or policy is not None:
-            other = "sandbox" if given.get("sandbox") is not None else "sandboxPolicy"
-            raise invalid(f"`permissions` cannot be combined with `{other}`")
-        try:
-            return _with_profile(settings, given["permissions"], config)
-        except ConfigProblem as problem:
-            raise invalid(f"failed to load configuration: {problem}") from None
+        if policy is not None:
+            raise invalid("`permissions` cannot be combined with `sandboxPolicy`")
+        return _with_profile(settings, given["permissions"], config)
     if given.get("sandbox") is not None:
         return _with_mode(settings, given["sandbox"], config, given)
     if isinstance(policy, dict):
@@ -460,9 +467,8 @@ def _whole_policy(policy: Json) -> Json:
 
 def _first_roots(cwd: str, given: Mapping[str, Any], said: Mapping[str, Any]) -> tuple[str, ...]:
     """The workspace's folders: of the request, else recorded unless the folder changes, else the folder."""
-    named = given.get("runtimeWorkspaceRoots")
-    if named:
-        return tuple(dict.fromkeys(os.path.normpath(root) for root in named))
+    if named := _named_roots(given):
+        return named
     recorded = said.get("runtime_workspace_roots")
     if given.get("cwd") is None and isinstance(recorded, list) and cwd in recorded:
         return tuple(dict.fromkeys(root for root in recorded if isinstance(root, str)))
@@ -471,10 +477,14 @@ def _first_roots(cwd: str, given: Mapping[str, Any], said: Mapping[str, Any]) ->
 
 def _roots(given: Mapping[str, Any], settings: SessionSettings, cwd: str) -> tuple[str, ...]:
     """The workspace's folders after a change of settings: a new working folder takes the place of the old one."""
-    named = given.get("runtimeWorkspaceRoots")
-    if named:
-        return tuple(dict.fromkeys(os.path.normpath(root) for root in named))
+    if named := _named_roots(given):
+        return named
     return tuple(cwd if root == settings.cwd else root for root in settings.runtime_workspace_roots)
+
+
+def _named_roots(given: Mapping[str, Any]) -> tuple[str, ...]:
+    """The workspace's folders that a request names, each once."""
+    return tuple(dict.fromkeys(os.path.normpath(root) for root in given.get("runtimeWorkspaceRoots") or ()))
 
 
 def _absolute(path: Any, base: str) -> str:

@@ -1,4 +1,4 @@
-"""Values of the configuration: overrides as they are written, tables laid over tables, what type a key has."""
+"""Values of the configuration: overrides as they are written, tables laid over tables, where a value stands."""
 
 from __future__ import annotations
 
@@ -6,27 +6,12 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["ConfigProblem", "check", "dotted", "flattened", "laid_over", "parse_override", "place_of"]
-
-Checked = dict[str, "Callable[[str, Any], None]"]
+__all__ = ["ConfigProblem", "dotted", "flattened", "laid_over", "parse_override", "place_of"]
 
 MAX_DEPTH: Final = 64
 """How deep tables are laid over each other: deeper ones are replaced as a whole."""
-
-SANDBOX_MODES: Final = ("read-only", "workspace-write", "danger-full-access")
-"""The sandbox modes, in the order in which 0.169.0 names them."""
-APPROVAL_POLICIES: Final = ("untrusted", "on-failure", "on-request", "granular", "never")
-"""The approval policies of a configuration, in the order in which 0.169.0 names them."""
-REVIEWERS: Final = ("user", "auto_review", "guardian_subagent")
-"""Who approves."""
-SUMMARIES: Final = ("auto", "concise", "detailed", "none")
-"""How reasoning is summed up."""
-VERBOSITIES: Final = ("low", "medium", "high")
-"""How much a model says."""
-PERSONALITIES: Final = ("none", "friendly", "pragmatic")
-"""How a model sounds."""
 
 
 class ConfigProblem(ValueError):
@@ -93,121 +78,35 @@ def flattened(values: Any, prefix: str = "", depth: int = 0) -> list[str]:
     return names
 
 
-def place_of(text: str, key: str) -> str:
-    """``line:column`` of the value of a key of the top level, as errors name it; empty where it was not found."""
+def place_of(text: str, names: Sequence[str]) -> str:
+    """``line:column`` of a value in a TOML text, as errors name it; empty where no line begins with its name.
+
+    Args:
+        text: The text.
+        names: The names that lead to the value. One within a value that stands in one line is at that value's place.
+    """
+    table: tuple[str, ...] | None = ()
     for number, line in enumerate(text.split("\n"), 1):
         if line.lstrip().startswith("["):
-            break
-        found = re.match(rf"\s*{re.escape(key)}\s*=\s*", line)
-        if found is not None:
-            return f"{number}:{found.end() + 1}"
+            table = _header(line)
+        elif table is not None and table == tuple(names[: len(table)]) and len(names) > len(table):
+            quoted = re.escape(names[len(table)])
+            found = re.match(rf"""\s*(["']?){quoted}\1\s*=\s*""", line)
+            if found is not None:
+                return f"{number}:{found.end() + 1}"
     return ""
 
 
-def check(values: Mapping[str, Any], where: Callable[[str], str]) -> None:
-    """See that the keys that are read have values of their type.
+def _header(line: str) -> tuple[str, ...] | None:
+    """The names of a table that begins with a line; None where none does."""
+    import tomllib
 
-    Args:
-        values: A configuration, or a layer of one.
-        where: What stands around a message about a key: it is given the key and has one ``%s``.
-
-    Raises:
-        ConfigProblem: With the text of 0.169.0.
-    """
-    if "profile" in values:
-        raise ConfigProblem(
-            f'legacy `profile = "{values["profile"]}"` config is no longer supported; '
-            f"use `--profile {values['profile']}` with `{values['profile']}.config.toml` instead"
-        )
-    for key, of_type in _CHECKS.items():
-        if key in values:
-            try:
-                of_type(key, values[key])
-            except ConfigProblem as problem:
-                raise ConfigProblem(where(key).replace("%s", str(problem), 1)) from None
-
-
-def _said(value: Any) -> str:
-    """A value in the words of Rust's decoder."""
-    if isinstance(value, bool):
-        return f"boolean `{str(value).lower()}`"
-    if isinstance(value, int):
-        return f"integer `{value}`"
-    if isinstance(value, float):
-        return f"floating point `{value}`"
-    if isinstance(value, str):
-        return f'string "{value}"'
-    return "sequence" if isinstance(value, list) else "map"
-
-
-def _text(_key: str, value: Any) -> None:
-    if not isinstance(value, str):
-        raise ConfigProblem(f"invalid type: {_said(value)}, expected a string")
-
-
-def _integer(_key: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigProblem(f"invalid type: {_said(value)}, expected i64")
-
-
-def _table(_key: str, value: Any) -> None:
-    if not isinstance(value, dict):
-        raise ConfigProblem(f"invalid type: {_said(value)}, expected a map")
-
-
-def _one_of(variants: tuple[str, ...]) -> Callable[[str, Any], None]:
-    def check_variant(key: str, value: Any) -> None:
-        _text(key, value)
-        if value not in variants:
-            known = ", ".join(f"`{variant}`" for variant in variants)
-            raise ConfigProblem(f"unknown variant `{value}`, expected one of {known}")
-
-    return check_variant
-
-
-def _approval(key: str, value: Any) -> None:
-    if not isinstance(value, dict):
-        _one_of(APPROVAL_POLICIES)(key, value)
-        if value == "untrusted":
-            raise ConfigProblem('approval_policy = "untrusted" is no longer supported; remove this setting')
-        return
-    granular = value.get("granular")
-    if len(value) != 1 or not isinstance(granular, dict):
-        known = ", ".join(f"`{variant}`" for variant in APPROVAL_POLICIES)
-        raise ConfigProblem(f"unknown variant `{next(iter(value), '')}`, expected one of {known}")
-    for needed in ("sandbox_approval", "rules", "mcp_elicitations"):
-        if needed not in granular:
-            raise ConfigProblem(f"missing field `{needed}`")
-
-
-_CHECKS: Final[Checked] = {
-    "model": _text,
-    "model_provider": _text,
-    "approval_policy": _approval,
-    "approvals_reviewer": _one_of(REVIEWERS),
-    "sandbox_mode": _one_of(SANDBOX_MODES),
-    "sandbox_workspace_write": _table,
-    "default_permissions": _text,
-    "model_reasoning_effort": _text,
-    "model_reasoning_summary": _one_of(SUMMARIES),
-    "model_verbosity": _one_of(VERBOSITIES),
-    "personality": _one_of(PERSONALITIES),
-    "service_tier": _text,
-    "model_context_window": _integer,
-    "model_auto_compact_token_limit": _integer,
-    "compact_prompt": _text,
-    "developer_instructions": _text,
-    "instructions": _text,
-    "model_instructions_file": _text,
-    "model_catalog_json": _text,
-    "experimental_compact_prompt_file": _text,
-    "openai_base_url": _text,
-    "cli_auth_credentials_store": _text,
-    "thread_unload_delay_secs": _integer,
-    "project_doc_max_bytes": _integer,
-    "model_providers": _table,
-    "projects": _table,
-    "permissions": _table,
-    "features": _table,
-}
-"""The keys that threadkeep reads, each with the check of its value. Every other key is let be."""
+    names: list[str] = []
+    try:
+        table: Any = tomllib.loads(line)
+    except tomllib.TOMLDecodeError:
+        return None
+    while isinstance(table, dict) and table:
+        ((name, table),) = table.items()
+        names.append(name)
+    return tuple(names)

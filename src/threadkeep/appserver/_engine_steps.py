@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
-from threadkeep.appserver.engine import EngineFailure
-
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -28,6 +26,7 @@ class EngineSteps:
     def __init__(self) -> None:
         self._step: asyncio.Task[Any] | None = None
         self._given_up: asyncio.Future[None] | None = None
+        self._stopped = False
 
     async def next(self, events: AsyncIterator[Event]) -> Any:
         """The next event, or `END`.
@@ -41,19 +40,25 @@ class EngineSteps:
             return await anext(events, END)
 
         loop = asyncio.get_running_loop()
-        self._step, self._given_up = loop.create_task(step()), loop.create_future()
+        self._step, self._given_up, self._stopped = loop.create_task(step()), loop.create_future(), False
         try:
             await asyncio.wait({self._step, self._given_up}, return_when=asyncio.FIRST_COMPLETED)
             if self._given_up.done():
                 raise asyncio.CancelledError
+            if self._stopped and (failed := self._step.exception()) is not None:
+                raise asyncio.CancelledError from failed  # it was to stop, and did
             return self._step.result()
         finally:
             self._step.cancel()
             self._step = None
 
     def stop(self) -> None:
-        """End the step that is waited for; where the engine does not end it, it is waited for no longer."""
-        if self._step is not None and self._given_up is not None:
+        """End the step that is waited for; where the engine does not end it, it is waited for no longer.
+
+        An engine that lets go of what it holds is not disturbed by another stop.
+        """
+        if self._step is not None and self._given_up is not None and not self._stopped:
+            self._stopped = True
             self._step.cancel()
             asyncio.get_running_loop().call_later(_LETTING_GO, _resolve, self._given_up)
 
@@ -68,7 +73,8 @@ class EngineSteps:
         await asyncio.wait({closing}, timeout=_LETTING_GO)
         closing.cancel()
         if closing.done():
-            with contextlib.suppress(asyncio.CancelledError, RuntimeError, EngineFailure):
+            # What it kept is kept, and how the turn ended is settled: a clean-up that fails changes neither.
+            with contextlib.suppress(asyncio.CancelledError, Exception):
                 closing.result()
 
 

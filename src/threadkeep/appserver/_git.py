@@ -6,10 +6,12 @@ import os
 import re
 from typing import Final
 
-__all__ = ["git_facts"]
+from threadkeep.appserver._regular_files import read_regular
 
-_MOST: Final = 1024 * 1024
-"""Bytes of one of git's files that are read."""
+__all__ = ["git_facts", "repository_folder"]
+
+_MOST: Final = 16 * 1024 * 1024
+"""Bytes that one of git's files may have to be read."""
 
 _SHA: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
@@ -19,7 +21,7 @@ def git_facts(cwd: str) -> dict[str, str] | None:
 
     None outside of a repository, and where its files cannot be read.
     """
-    folder = _repository(cwd)
+    folder = _git_folder(cwd)
     if folder is None:
         return None
     head = _read(os.path.join(folder, "HEAD")).strip()
@@ -56,19 +58,27 @@ def _origin(config: str) -> str:
     return ""
 
 
-def _repository(cwd: str) -> str | None:
-    folder = os.path.abspath(cwd)
-    while True:
-        git = os.path.join(folder, ".git")
-        if os.path.isdir(git):
-            return git
-        if os.path.isfile(git):  # a worktree or a submodule: a file that says where
-            said = _read(git).strip()
-            return os.path.normpath(os.path.join(folder, said[8:])) if said.startswith("gitdir: ") else None
+def repository_folder(cwd: str) -> str | None:
+    """The folder of the repository that a folder is in; None where it is in none."""
+    folder = cwd
+    while not os.path.exists(os.path.join(folder, ".git")):
         above = os.path.dirname(folder)
         if above == folder:
             return None
         folder = above
+    return folder
+
+
+def _git_folder(cwd: str) -> str | None:
+    """Where git keeps what it knows of a folder's repository."""
+    folder = repository_folder(os.path.abspath(cwd))
+    if folder is None:
+        return None
+    git = os.path.join(folder, ".git")
+    if os.path.isdir(git):
+        return git
+    said = _read(git).strip()  # a worktree or a submodule: a file that says where
+    return os.path.normpath(os.path.join(folder, said[8:])) if said.startswith("gitdir: ") else None
 
 
 def _commit(folder: str, common: str, ref: str) -> str:
@@ -87,7 +97,6 @@ def _commit(folder: str, common: str, ref: str) -> str:
 
 def _read(path: str) -> str:
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(_MOST)
-    except OSError:
+        return read_regular(path, _MOST).decode(errors="replace")
+    except (OSError, ValueError):
         return ""

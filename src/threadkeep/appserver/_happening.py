@@ -13,8 +13,8 @@ import msgspec
 from threadkeep.appserver._items import beginning, failure, wire_error
 from threadkeep.appserver._recording import Recording
 from threadkeep.appserver._telling import Telling, turn_json
+from threadkeep.appserver.engine import is_known
 from threadkeep.errors import ThreadkeepError
-from threadkeep.records import response_item
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ class Happening:
         self.last_message: Json | None = None
         self._thread = thread
         self._open: dict[str, int] = {}
-        self._asking: dict[str, tuple[ToolCall, int]] = {}
+        self._asking: list[tuple[ToolCall, int]] = []
         self._compaction: tuple[str, int] | None = None
 
     @property
@@ -79,8 +79,8 @@ class Happening:
         """An item is whole."""
         item_id = _decode(raw).get("id")
         started = self._open.pop(item_id, None) if isinstance(item_id, str) else None
-        if response_item(raw) is None:
-            return  # what the provider sent is no item: nobody could read it
+        if not is_known(raw):
+            return  # nobody could read it
         made = self.recording.item(raw, started)
         if made.item is not None and started is None:
             # Nobody said that it began: its beginning is told with its end.
@@ -92,13 +92,14 @@ class Happening:
             self.last_message = done
         self.count_if_due()
 
-    def hear(self, given: Sequence[UserInput], *, in_a_call: bool) -> list[msgspec.Raw]:
-        """The user said something meanwhile; the response items that it is for the model."""
+    def hear(self, given: list[UserInput], *, in_a_call: bool) -> list[msgspec.Raw]:
+        """The user said something meanwhile; the response items that it is for the model. Empties ``given``."""
         if in_a_call:
             self.count()
         items = []
-        for each in given:
-            made = self.recording.hear(each)
+        while given:
+            made = self.recording.hear(given[0])
+            del given[0]
             items.append(self.recording.history[-1])
             self.telling.said(made)
         return items
@@ -108,7 +109,7 @@ class Happening:
     def begin_call(self, call: ToolCall) -> None:
         """A client's tool is about to be called; keeps nothing."""
         started = self._now()
-        self._asking[call.call_id] = (call, started)
+        self._asking.append((call, started))
         begun = {
             "type": "DynamicToolCall",
             "id": call.call_id,
@@ -121,7 +122,9 @@ class Happening:
 
     def end_call(self, call: ToolCall, answer: Answer) -> None:
         """A client ran a tool, or did not."""
-        _, started = self._asking.pop(call.call_id)
+        asked = next(asked for asked in self._asking if asked[0] is call)  # two calls may have the same id
+        self._asking.remove(asked)
+        started = asked[1]
         self.telling.done(self.recording.tool_called(call, answer.content, started, success=answer.success))
 
     # Tokens and compaction
@@ -161,7 +164,7 @@ class Happening:
 
     # The end
 
-    def end(self, error: Json | None, heard: Sequence[UserInput] = (), *, interrupted: bool, replaced: bool) -> Json:
+    def end(self, error: Json | None, heard: list[UserInput], *, interrupted: bool, replaced: bool) -> Json:
         """The turn ended; the turn as it is to be told.
 
         Args:
@@ -171,7 +174,7 @@ class Happening:
             replaced: Whether another turn takes its place.
         """
         recording = self.recording
-        for made in recording.tools_cancelled(list(self._asking.values())):
+        for made in recording.tools_cancelled(self._asking):
             self.telling.done(made)
         recording.outputs_of_open_calls()
         with contextlib.suppress(ThreadkeepError):  # the end is kept, whatever becomes of it

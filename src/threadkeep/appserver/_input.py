@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import os
-import stat
 from typing import TYPE_CHECKING, Any, Final
 
 from threadkeep.appserver import _rpc
+from threadkeep.appserver._regular_files import read_regular
 from threadkeep.appserver._rpc import RpcError
 from threadkeep.store._user_input import UserInput
 
@@ -135,7 +134,7 @@ def _add_local_image(path: str, number: int, content: list[Json], kinds: list[st
 def _read_image(path: str, room: int) -> tuple[Json, int]:
     """What the model sees of an image, and how many bytes it took."""
     try:
-        data = _bytes_of(path, min(room, MOST_IMAGE_BYTES))
+        data = read_regular(path, min(room, MOST_IMAGE_BYTES))
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         return {"type": "input_text", "text": f"(This image could not be read: {why}.)"}, 0
@@ -146,20 +145,3 @@ def _read_image(path: str, room: int) -> tuple[Json, int]:
         return {"type": "input_text", "text": "(This file is no PNG, JPEG, GIF or WebP image.)"}, 0
     url = f"data:{media};base64,{base64.b64encode(data).decode()}"
     return {"type": "input_image", "image_url": url, "detail": "original"}, len(data)
-
-
-def _bytes_of(path: str, most: int) -> bytes:
-    """The bytes of a regular file. A pipe or a device is not waited for.
-
-    Raises:
-        OSError: It cannot be read.
-        ValueError: It is no regular file, or too large, or the path is none.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        known = os.fstat(file.fileno())
-        if not stat.S_ISREG(known.st_mode):
-            raise ValueError("it is no file")
-        if known.st_size > most:
-            raise ValueError(f"it is larger than {most} bytes")
-        return file.read(most)

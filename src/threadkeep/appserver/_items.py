@@ -24,7 +24,7 @@ __all__ = ["beginning", "failure", "shown_by", "wire_begun", "wire_done", "wire_
 Json = dict[str, Any]
 
 _encode: Final = msgspec.json.Encoder().encode
-_PHASES: Final = frozenset({"commentary", "final_answer"})
+_PHASES: Final = ("commentary", "final_answer")
 _HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 

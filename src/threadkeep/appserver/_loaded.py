@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from threadkeep.appserver._server import Server
     from threadkeep.store import Thread, Writer
 
-__all__ = ["ACTIVE", "IDLE", "NOT_LOADED", "SYSTEM_ERROR", "LoadedThread", "LoadedThreads"]
+__all__ = ["ACTIVE", "IDLE", "NOT_LOADED", "SYSTEM_ERROR", "LoadedThread", "LoadedThreads", "wait_for_the_end"]
 
 NOT_LOADED: Final[dict[str, Any]] = {"type": "notLoaded"}
 IDLE: Final[dict[str, Any]] = {"type": "idle"}
@@ -32,6 +32,9 @@ SYSTEM_ERROR: Final[dict[str, Any]] = {"type": "systemError"}
 
 UNLOAD_SECONDS: Final = 30 * 60
 """Seconds without a watcher and without a turn after which a thread is let go, as in 0.169.0."""
+
+ENDING_SECONDS: Final = 30.0
+"""Seconds that a request waits for a turn that is about to end."""
 
 _LOOKED_AT_EVERY: Final = 30.0
 _LEAST: Final = 0.02
@@ -142,18 +145,14 @@ class LoadedThread:
                 self._status = status
                 self.announce("thread/status/changed", {"threadId": self.id, "status": status})
 
-    def take_again(self) -> None:
-        """Take the right to write again, after somebody else needed it for a change that was asked for."""
-        self.writer = self.server.store.writer(self.id)
-        self._seed = None
-
     def renew(self) -> None:
         """Give the right to write back and take it again: the rollout is opened anew. Where that fails, let it go."""
         if self.run is not None or self.server.threads.get(self.id) is not self or not self.materialized:
             return
         self.writer.close()
         try:
-            self.take_again()
+            self.writer = self.server.store.writer(self.id)
+            self._seed = None
         except ThreadkeepError as error:
             self.publish("warning", {"threadId": self.id, "message": f"thread {self.id} was let go: {error}"})
             self.server.threads.remove(self)
@@ -183,7 +182,7 @@ class LoadedThreads:
 
     def get(self, thread_id: str) -> LoadedThread | None:
         """A loaded thread; None where it is not loaded."""
-        return self._threads.get(thread_id.lower())
+        return self._threads.get(thread_id)
 
     def require(self, thread_id: str) -> LoadedThread:
         """A loaded thread.
@@ -261,3 +260,13 @@ class LoadedThreads:
                 self._server.broadcast("thread/closed", {"threadId": thread.id})
 
         return unload
+
+
+def wait_for_the_end(run: Run) -> None:
+    """Wait until a turn that is to end has ended.
+
+    Raises:
+        RpcError: It has not ended yet: its right to write is not taken away.
+    """
+    if not run.ended.wait(ENDING_SECONDS):
+        raise _rpc.internal(f"turn {run.turn_id} is ending and has not ended yet; try again")

@@ -415,6 +415,13 @@ DIVERGENCES: Final = (
         "Codex's index is never written here",
     ),
     Divergence(
+        "memory-mode",
+        "thread/memoryMode/set, `daybreakEnabled` of thread/metadata/update",
+        "keeps them in its index; the memory mode of a legacy thread in its rollout, too",
+        "looks for the thread and keeps nothing",
+        "no memories are made here, and those that Codex makes go by its own index",
+    ),
+    Divergence(
         "fresh-threads",
         "thread/read, thread/turns/list, thread/items/list of a thread that was just started",
         "says of a paginated one, once somebody asked for its turns, that lists are not supported yet",

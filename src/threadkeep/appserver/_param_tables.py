@@ -12,6 +12,7 @@ from threadkeep.appserver._param_types import (
     ANY,
     BOOL,
     EFFORT,
+    GRANULAR,
     PATH,
     PATH_OR_NOTHING,
     STRING,
@@ -60,14 +61,7 @@ _DETAIL: Final = enum("auto low high original")
 _APPROVAL: Final = enum(
     "untrusted on-request granular never",
     payloads={
-        "granular": Struct(
-            "GranularApprovalConfig",
-            required("sandbox_approval", BOOL),
-            required("rules", BOOL),
-            defaulted("skill_approval", BOOL),
-            defaulted("request_permissions", BOOL),
-            required("mcp_elicitations", BOOL),
-        )
+        "granular": GRANULAR,
     },
 )
 _SANDBOX_POLICY: Final = tagged(

@@ -18,10 +18,13 @@ __all__ = [
     "ANY",
     "BOOL",
     "EFFORT",
+    "GRANULAR",
+    "I64",
     "PATH",
     "PATH_OR_NOTHING",
     "STRING",
     "U32",
+    "U64",
     "UNIT",
     "USIZE",
     "Field",
@@ -40,7 +43,18 @@ __all__ = [
 
 
 class Mismatch(Exception):
-    """A value is not of its type; the message says which is not."""
+    """A value is not of its type; the message says which is not.
+
+    Attributes:
+        place: The members that lead to the value.
+    """
+
+    place: tuple[str, ...] = ()
+
+    def within(self, member: str) -> Mismatch:
+        """The same of a value that has the wrong one for a member."""
+        self.place = (member, *self.place)
+        return self
 
 
 class Field(NamedTuple):
@@ -128,9 +142,16 @@ class Struct:
 
 def _take(field: Field, value: Any, taken: dict[str, Any]) -> None:
     if value is not None or not field.nullable:
-        value = field.type(value)
+        value = _member(field.name, field.type, value)
     if value is not None or field.clearable or not field.nullable:
         taken[field.name] = value
+
+
+def _member(name: str, kind: Type, value: Any) -> Any:
+    try:
+        return kind(value)
+    except Mismatch as wrong:
+        raise wrong.within(name) from None
 
 
 def _elements(count: int) -> str:
@@ -193,11 +214,11 @@ def UNIT(value: Any) -> dict[str, Any]:  # noqa: N802
     raise _unexpected(value, "unit")
 
 
-def _integer(name: str, most: int) -> Type:
+def _integer(name: str, most: int, least: int = 0) -> Type:
     def check(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
             raise _unexpected(value, name)
-        if 0 <= value <= most:
+        if least <= value <= most:
             return value
         if not -(2**63) <= value < 2**64:
             raise _unexpected(value, name)
@@ -210,6 +231,10 @@ U32: Final = _integer("u32", 2**32 - 1)
 """A number of rows."""
 USIZE: Final = _integer("usize", 2**64 - 1)
 """A place in a text."""
+U64: Final = _integer("u64", 2**64 - 1)
+"""A number of tries, or of units of time."""
+I64: Final = _integer("i64", 2**63 - 1, -(2**63))
+"""A number of tokens."""
 
 
 # Types made of others
@@ -231,7 +256,7 @@ def mapping(kind: Type) -> Type:
 
     def check(value: Any) -> dict[str, Any]:
         if isinstance(value, dict):
-            return {name: kind(member) for name, member in value.items()}
+            return {name: _member(name, kind, member) for name, member in value.items()}
         raise _unexpected(value, "a map")
 
     return check
@@ -317,6 +342,17 @@ def untagged(name: str, *kinds: Type) -> Type:
         raise Mismatch(f"data did not match any variant of untagged enum {name}")
 
     return check
+
+
+GRANULAR: Final = Struct(
+    "GranularApprovalConfig",
+    required("sandbox_approval", BOOL),
+    required("rules", BOOL),
+    defaulted("skill_approval", BOOL),
+    defaulted("request_permissions", BOOL),
+    required("mcp_elicitations", BOOL),
+)
+"""What an approval policy says piece by piece."""
 
 
 # Texts

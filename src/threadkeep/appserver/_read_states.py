@@ -39,11 +39,11 @@ class ReadStates:
     """The read state of every thread.
 
     Args:
-        folder: Where the file lies; None: it is kept in memory alone.
+        folder: Where the file lies.
     """
 
-    def __init__(self, folder: str | None) -> None:
-        self._path = os.path.join(folder, "read-states.jsonl") if folder is not None else None
+    def __init__(self, folder: str) -> None:
+        self._path = os.path.join(folder, "read-states.jsonl")
         self._lock = threading.Lock()
         self._states: dict[str, dict[str, Any]] = {}
         self._seen: tuple[int, int] | None = None
@@ -103,7 +103,6 @@ class ReadStates:
         stamp = self._stamp()
         if stamp is None or stamp == self._seen:
             return
-        assert self._path is not None
         with contextlib.suppress(OSError), open(self._path, "rb") as file:
             self._states.clear()
             self._lines = 0
@@ -118,8 +117,6 @@ class ReadStates:
 
     def _keep(self, line: _Line) -> None:
         """Add a line. Where that cannot be, the state lives as long as the server."""
-        if self._path is None:
-            return
         with contextlib.suppress(OSError):
             os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
             if self._lines > _SPARSE * (len(self._states) + 16):
@@ -131,7 +128,6 @@ class ReadStates:
             self._seen = self._stamp()
 
     def _write_anew(self) -> None:
-        assert self._path is not None
         beside = f"{self._path}.{os.getpid()}"
         with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             lines = (msgspec.json.encode(_Line(thread, state)) for thread, state in self._states.items())
@@ -140,8 +136,6 @@ class ReadStates:
         self._lines = len(self._states)
 
     def _stamp(self) -> tuple[int, int] | None:
-        if self._path is None:
-            return None
         try:
             found = os.stat(self._path)
         except OSError:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from threadkeep.appserver._items import shown_by
-from threadkeep.appserver.engine import as_loaded
+from threadkeep.appserver.engine import OUTPUTS, as_loaded, output_item
 from threadkeep.records import TokenUsage, TokenUsageInfo
 from threadkeep.records import _build as build
 from threadkeep.store import NewRecord
@@ -31,8 +31,6 @@ __all__ = ["Recording"]
 
 Json = dict[str, Any]
 
-_CALLS: Final = frozenset({"function_call", "custom_tool_call", "local_shell_call", "tool_search_call"})
-_OUTPUT_OF: Final = {"custom_tool_call": "custom_tool_call_output", "tool_search_call": "tool_search_output"}
 _CANCELLED: Final = "dynamic tool call was cancelled before receiving a response"
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -170,7 +168,7 @@ class Recording:
         encoded = self._keep(payload)
         made = self._records.shown(shown, events, payload=encoded, started_ms=started_ms)
         self._write(made.records)
-        if kind in _CALLS and payload.get("execution") != "server":
+        if kind in OUTPUTS and payload.get("execution") != "server":
             self.open_calls[str(payload.get("call_id") or payload.get("id"))] = kind
         elif "call_id" in payload:
             self.open_calls.pop(str(payload["call_id"]), None)
@@ -216,11 +214,7 @@ class Recording:
     def outputs_of_open_calls(self) -> None:
         """Every call has an output, whatever became of it: the model is never sent one without."""
         for call_id, kind in list(self.open_calls.items()):
-            output: Json = {"type": _OUTPUT_OF.get(kind, "function_call_output"), "call_id": call_id}
-            # A search for tools has no words for its answer: it finds none.
-            nothing: Json = {"status": "completed", "execution": "client", "tools": []}
-            output |= nothing if kind == "tool_search_call" else {"output": _CANCELLED}
-            self.item(msgspec.Raw(_encode(output)), None)
+            self.item(msgspec.Raw(_encode(output_item(kind, call_id, _CANCELLED))), None)
 
     # Tokens
 

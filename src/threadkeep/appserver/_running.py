@@ -112,9 +112,11 @@ class Run:
 
     def launch(self) -> None:
         """Begin. What is told of it comes after whatever was sent before this."""
+        driving = self._drive()
         try:
-            self._thread.server.loop.start(self._drive())
+            self._thread.server.loop.start(driving)
         except RuntimeError:  # the server is about to end: its loop is closed
+            driving.close()
             self._leave()
             self.ended.set()
 
@@ -219,6 +221,8 @@ class Run:
             self._listening = False
         try:
             await self._finish(error, details)
+        except Exception as problem:  # noqa: BLE001  # nobody awaits this: it is said where the operator looks
+            traceback.print_exception(problem, file=sys.stderr)
         finally:
             self._leave()
             self.ended.set()
@@ -326,7 +330,16 @@ class Run:
         with self._lock:
             heard, self._waiting = self._waiting, []
         if heard:
-            await self._in_order.do(lambda: self._happening.hear(heard, in_a_call=in_a_call), self._steer)
+            await self._in_order.do(lambda: self._hear_all(heard, in_a_call=in_a_call), self._steer)
+
+    def _hear_all(self, given: list[UserInput], *, in_a_call: bool) -> list[msgspec.Raw]:
+        """Keep what the user said. What cannot be kept waits on: the one who waits for this may have gone."""
+        try:
+            return self._happening.hear(given, in_a_call=in_a_call)
+        except ThreadkeepError:
+            with self._lock:
+                self._waiting = [*given, *self._waiting]
+            raise
 
     def _steer(self, items: Sequence[msgspec.Raw]) -> None:
         self._steered += items

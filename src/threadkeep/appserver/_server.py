@@ -17,7 +17,6 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from threadkeep import _version
 from threadkeep.appserver import _rpc
 from threadkeep.appserver._call import Call, Elsewhere
 from threadkeep.appserver._connection import Connection
@@ -94,7 +93,6 @@ class Server:
 
     Attributes:
         home: The home folder, absolute.
-        version: Of threadkeep.
         workers: The workers that do what requests ask for.
         bulk: The workers that make streamed answers.
     """
@@ -108,7 +106,6 @@ class Server:
         store: ThreadStore | None = None,
     ) -> None:
         self.home = os.path.abspath(home)
-        self.version = _version.__version__
         self.bulk = Workers("answer", MOST_STREAMING)
         self.workers = Workers("request", MOST_WORKERS)
         self._urgent = Workers("urgent", MOST_URGENT)
@@ -293,10 +290,6 @@ class Server:
     def in_lane(self, thread_id: str, task: Callable[[], None]) -> None:
         """Do something to a thread when the changes before it are done."""
         self._lanes.change(thread_id, task)
-
-    def in_worker(self, task: Callable[[], None]) -> None:
-        """Do something beside everything else."""
-        self.workers.submit(task)
 
     def _perform(self, call: Call, method: Method) -> None:
         if call.connection.gone and method.lane in ("none", "read") and call.method not in _CHANGES:

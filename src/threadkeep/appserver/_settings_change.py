@@ -1,38 +1,39 @@
-"""Changes of what a thread's turns run with: kept in the thread's records, and told."""
+"""Changes of what a thread's turns run with: kept in the thread's records, then told."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from threadkeep.appserver._config import SessionSettings
     from threadkeep.appserver._loaded import LoadedThread
 
-__all__ = ["change_settings"]
+__all__ = ["keep_settings", "tell_settings"]
 
 
-def change_settings(thread: LoadedThread, params: Mapping[str, Any]) -> bool:
-    """Take over what a request asks for; whether anything changed.
+def keep_settings(thread: LoadedThread, settings: SessionSettings) -> bool:
+    """Have the next turns of a thread run with these settings; whether they are others than before.
 
-    What changed is recorded, where the thread has records already, and its watchers are told.
+    Other ones are recorded, where the thread has records already.
 
     Args:
         thread: The thread; called in its lane.
-        params: Names of ``turn/start`` and ``thread/settings/update``.
+        settings: All of its settings.
 
     Raises:
-        RpcError: The request contradicts itself or the configuration.
         StorageFailure: The change could not be kept: nothing was changed.
     """
-    changed = thread.settings.changed(params, thread.server.config)
-    if changed == thread.settings:
+    if settings == thread.settings:
         return False
     if thread.materialized:
         from threadkeep.records import _build as build
 
-        payload = build.thread_settings_applied(thread.id, changed.applied())
-        thread.writer.append("event_msg", payload)
-    thread.settings = changed
-    thread.publish("thread/settings/updated", {"threadId": thread.id, "threadSettings": changed.notification()})
+        thread.writer.append("event_msg", build.thread_settings_applied(thread.id, settings.applied()))
+    thread.settings = settings
     return True
+
+
+def tell_settings(thread: LoadedThread) -> None:
+    """Tell the watchers of a thread what its turns run with now."""
+    params = {"threadId": thread.id, "threadSettings": thread.settings.notification()}
+    thread.publish("thread/settings/updated", params)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -117,7 +118,8 @@ class _Asking:
 
     def _take(self, incoming: Incoming | None) -> None:
         """An answer, on any thread; None from a client that left."""
-        self._loop.call_soon_threadsafe(self._decide, _read(incoming))
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._decide, _read(incoming))
 
     def _decide(self, answer: Answer | None) -> None:
         self._left -= 1

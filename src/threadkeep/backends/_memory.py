@@ -200,6 +200,9 @@ class MemoryBackend:
     def troubles(self) -> list[str]:
         return []
 
+    def unlisted(self) -> list[str]:
+        return []
+
     # Finding
 
     def find(self, rollout_id: str) -> RolloutRef | None:

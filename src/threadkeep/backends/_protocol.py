@@ -233,6 +233,10 @@ class Backend(Protocol):
         """What could not be read of what was looked at so far, for people: without it something may be missing."""
         ...
 
+    def unlisted(self) -> list[str]:
+        """Those of the `troubles` for which rollouts may have been left out of what was listed last."""
+        ...
+
     # Finding
 
     def find(self, rollout_id: str) -> RolloutRef | None:

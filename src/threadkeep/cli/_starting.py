@@ -21,6 +21,8 @@ COMMAND: Final = "app-server"
 
 _BEFORE: Final = {"--home": True, "-c": True, "--config": True, "--debug": False}
 """Options that may stand before the command, and whether a value follows them."""
+_PLAIN: Final = (("--home", "-c", "--config"), ("--listen", "-c", "--config"))
+"""Options with a value that `plain` knows before the command, and behind it."""
 
 
 def plain(arguments: Sequence[str]) -> tuple[str, list[tuple[str, str]]] | None:
@@ -33,24 +35,26 @@ def plain(arguments: Sequence[str]) -> tuple[str, list[tuple[str, str]]] | None:
         The home and the overrides; None where the arguments need click: for another command, another transport, help,
         a mistake.
     """
-    if _command(arguments) is None:
+    place = _command(arguments)
+    if place is None:
         return None
     home: str | None = None
     given: list[str] = []
-    words = iter(rearranged(arguments))
-    for word in words:
-        name, inline, value = word.partition("=")
-        if word in (COMMAND, "--stdio"):
-            continue
-        if name not in ("--home", "-c", "--config", "--listen"):
-            return None
-        value = value if inline else next(words, "")
-        if name == "--home":
-            home = value
-        elif name != "--listen":
-            given.append(value)
-        elif value != "stdio://":
-            return None
+    for behind, part in enumerate((arguments[:place], arguments[place + 1 :])):
+        words = iter(part)
+        for word in words:
+            if behind and word == "--stdio":
+                continue
+            name, inline, value = word.partition("=")
+            if name not in _PLAIN[behind] or (inline and name == "-c"):
+                return None
+            value = value if inline else next(words, "")
+            if name == "--home":
+                home = value
+            elif name != "--listen":
+                given.append(value)
+            elif value != "stdio://":
+                return None
     pairs = overrides(given)
     if pairs is None or home == "":
         return None

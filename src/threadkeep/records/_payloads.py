@@ -40,6 +40,9 @@ __all__ = [
 
 
 Unsigned = Annotated[int, msgspec.Meta(ge=0)]
+
+Signed = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+"""64 bits: with more of them the record does not fit its schema, and does not count."""
 Unsigned32 = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
 AgentPath = Annotated[str, msgspec.Meta(pattern=r"^(/morpheus|/root(/(?!root(/|$))[a-z0-9_]+)*)$")]
 AbsolutePath = Annotated[str, msgspec.Meta(pattern="^/")]
@@ -135,8 +138,8 @@ class TaskStarted(msgspec.Struct):
     turn_id: str
     root_turn_id: str | None = None
     trace_id: str | None = None
-    started_at: int | None = None
-    model_context_window: int | None = None
+    started_at: Signed | None = None
+    model_context_window: Signed | None = None
     collaboration_mode_kind: str = "default"
     turn_attribution: TurnAttribution | None = None
 
@@ -147,11 +150,11 @@ class TaskComplete(msgspec.Struct):
     turn_id: str
     root_turn_id: str | None = None
     last_agent_message: str | None = None
-    time_to_first_token_ms: int | None = None
+    time_to_first_token_ms: Signed | None = None
     error: msgspec.Raw = EMPTY_RAW
-    started_at: int | None = None
-    completed_at: int | None = None
-    duration_ms: int | None = None
+    started_at: Signed | None = None
+    completed_at: Signed | None = None
+    duration_ms: Signed | None = None
 
 
 class TurnAborted(msgspec.Struct):
@@ -161,9 +164,9 @@ class TurnAborted(msgspec.Struct):
     turn_id: str | None = None
     root_turn_id: str | None = None
     error: msgspec.Raw = EMPTY_RAW
-    started_at: int | None = None
-    completed_at: int | None = None
-    duration_ms: int | None = None
+    started_at: Signed | None = None
+    completed_at: Signed | None = None
+    duration_ms: Signed | None = None
 
 
 class RolledBack(msgspec.Struct):
@@ -183,8 +186,8 @@ class ItemCompleted(msgspec.Struct):
 
     turn_id: str
     item: msgspec.Raw
-    started_at_ms: int | None = None
-    completed_at_ms: int | None = None
+    started_at_ms: Signed | None = None
+    completed_at_ms: Signed | None = None
 
 
 class _Kinded(msgspec.Struct):
@@ -258,12 +261,12 @@ class ThreadSettingsApplied(msgspec.Struct):
 class TokenUsage(msgspec.Struct, kw_only=True):
     """Tokens, as the model provider counted them."""
 
-    input_tokens: int
-    cached_input_tokens: int
-    cache_write_input_tokens: int = 0
-    output_tokens: int
-    reasoning_output_tokens: int
-    total_tokens: int
+    input_tokens: Signed
+    cached_input_tokens: Signed
+    cache_write_input_tokens: Signed = 0
+    output_tokens: Signed
+    reasoning_output_tokens: Signed
+    total_tokens: Signed
 
 
 class TokenUsageInfo(msgspec.Struct):
@@ -271,7 +274,7 @@ class TokenUsageInfo(msgspec.Struct):
 
     total_token_usage: TokenUsage
     last_token_usage: TokenUsage
-    model_context_window: int | None = None
+    model_context_window: Signed | None = None
 
 
 class TokenCount(msgspec.Struct):

@@ -31,7 +31,7 @@ from threadkeep.replay._before_envelope import as_told
 from threadkeep.replay._convert_rollbacks import RollbackPlan
 from threadkeep.replay._metadata import parse_utc
 from threadkeep.replay._restate import restated
-from threadkeep.replay._starts import starts_turn
+from threadkeep.replay._starts import COMPLETES, starts_turn
 from threadkeep.replay.items import reasoning_text, stored_hook_prompt, stored_item, stored_reasoning
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LegacyConverter", "RollbackPlan"]
 
-_COMPLETES: Final = frozenset({"task_complete", "turn_complete"})
 _REASONING: Final = frozenset({"agent_reasoning", "agent_reasoning_raw_content"})
 
 _MOST_TURNS: Final = 4_096
@@ -138,7 +137,7 @@ class LegacyConverter:
         subtype = record.subtype
         if starts_turn(record):
             self._started(record)
-        elif subtype in _COMPLETES:
+        elif subtype in COMPLETES:
             self._completed(record)
         elif subtype == "turn_aborted":
             self._aborted(record)

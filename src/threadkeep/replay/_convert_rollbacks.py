@@ -21,7 +21,7 @@ from threadkeep.records import (
     response_item,
 )
 from threadkeep.replay._spoken import is_boundary, is_contextual, is_contextual_developer
-from threadkeep.replay._starts import starts_turn
+from threadkeep.replay._starts import ENDS, starts_turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["RollbackPlan"]
 
 _NOBODY: Final = -1
-_ENDS: Final = frozenset({"task_complete", "turn_complete", "turn_aborted"})
 _NAME_A_TURN: Final = frozenset(
     {
         "item_completed",
@@ -132,7 +131,7 @@ class RollbackPlan:
         elif starts_turn(record):
             self._active = _turn_of(record)
             self._early = [index]
-        elif subtype in _ENDS:
+        elif subtype in ENDS:
             turn_id = _turn_of(record)
             self._assign(index, turn_id)
             if turn_id is not None and turn_id == self._active:

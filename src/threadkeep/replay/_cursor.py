@@ -9,14 +9,13 @@ Appending records never moves an anchor.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
 from threadkeep.errors import InvalidCursor
 from threadkeep.replay._at import record_at
+from threadkeep.replay._cursor_text import cursor_text, read_cursor
 from threadkeep.replay._turn import LateRecord, Position
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ def encode_cursor(
         seen,
         carried,
     )
-    return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode("ascii").rstrip("=")
+    return cursor_text(cursor)
 
 
 def decode_cursor(text: str, *, thread: str, scope: Scope, turn: str | None = None) -> Cursor:
@@ -115,11 +114,7 @@ def decode_cursor(text: str, *, thread: str, scope: Scope, turn: str | None = No
     """
     if len(text) > MAX_CURSOR_BYTES:
         raise InvalidCursor(f"a cursor of {len(text)} characters is longer than any that was given out", thread=thread)
-    try:
-        raw = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
-        cursor = _decode_cursor(raw)
-    except (UnicodeEncodeError, UnicodeDecodeError, binascii.Error, msgspec.MsgspecError) as error:
-        raise InvalidCursor(f"invalid cursor: {text}", thread=thread) from error
+    cursor = read_cursor(text, _decode_cursor, thread=thread)
     if cursor.version != CURSOR_VERSION:
         raise InvalidCursor(f"the cursor was made by another version of threadkeep: {text}", thread=thread)
     if cursor.thread != thread:

@@ -37,7 +37,6 @@ class ThreadFacts(msgspec.Struct):
         memory_mode: ``disabled`` or None.
         usage: Tokens used, by the newest record that counts them; along a lineage the newest is the sum (trap 32).
         base: The rollout that it inherits from; None for a root.
-        tokens: The newest total of tokens.
     """
 
     thread_id: str

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from threadkeep.records import PAGINATED, Sieve, lines_backward, sifted
 from threadkeep.replay._at import record_at
 from threadkeep.replay._latest import Latest
+from threadkeep.replay._starts import STARTS
 from threadkeep.replay._whole_meta import WholeMeta
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["complete", "read_latest"]
 
 _LATEST_KINDS: Final = frozenset({"turn_context", "session_meta"})
-_LATEST_EVENTS: Final = frozenset({"token_count", "thread_settings_applied", "task_started", "turn_started"})
+_LATEST_EVENTS: Final = STARTS | {"token_count", "thread_settings_applied"}
 _LATEST: Final = Sieve(lambda kind, subtype: kind in _LATEST_KINDS or subtype in _LATEST_EVENTS)
 
 LOOKED_FOR: Final = 2 * 1024 * 1024

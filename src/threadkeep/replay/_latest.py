@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from threadkeep.records import Record, TaskStarted, ThreadSettingsApplied, TokenCount, TokenUsageInfo, TurnContext
+from threadkeep.replay._starts import STARTS
 
 __all__ = ["Latest", "decode_usage", "stated_settings"]
 
@@ -41,7 +42,7 @@ class Latest:
         if record.subtype == "token_count":
             if self.usage is None:
                 self.usage = _stated_usage(record)
-        elif record.subtype in ("task_started", "turn_started"):
+        elif record.subtype in STARTS:
             if self.usage is not None and self.usage_turn is None:
                 started = record.view(TaskStarted)
                 self.usage_turn = started.turn_id if started is not None else None

@@ -25,8 +25,8 @@ from threadkeep.records import (
     TurnContext,
     present,
 )
-from threadkeep.replay._legacy_kinds import COMPLETES, EXTENDED
-from threadkeep.replay._starts import STARTS
+from threadkeep.replay._legacy_kinds import EXTENDED
+from threadkeep.replay._starts import COMPLETES, STARTS
 from threadkeep.replay._stated import is_whole
 from threadkeep.replay._turn import ItemEntry, ItemsView, Position, TurnEntry
 from threadkeep.replay.items import (

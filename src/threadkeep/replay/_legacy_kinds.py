@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from threadkeep.replay._starts import STARTS
+from threadkeep.replay._starts import ENDS, STARTS
 
 if TYPE_CHECKING:
     from threadkeep.records import Record
     from threadkeep.replay._turn import ItemsView
 
-__all__ = ["COMPLETES", "EXTENDED", "is_kept", "may_matter", "opens_nothing"]
+__all__ = ["EXTENDED", "is_kept", "may_matter", "opens_nothing"]
 
 _ITEM_EVENTS: Final = frozenset(
     {
@@ -29,8 +29,7 @@ _ITEM_EVENTS: Final = frozenset(
         "item_completed",
     }
 )
-COMPLETES: Final = frozenset({"task_complete", "turn_complete"})
-_BOUNDARIES: Final = STARTS | COMPLETES | {"turn_aborted", "thread_rolled_back"}
+_BOUNDARIES: Final = STARTS | ENDS | {"thread_rolled_back"}
 EXTENDED: Final = frozenset(
     {
         "exec_command_end",

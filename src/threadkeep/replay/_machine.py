@@ -32,7 +32,7 @@ from threadkeep.replay._history import Entry, Kept, build_history, communication
 from threadkeep.replay._latest import Latest
 from threadkeep.replay._span import Reference, Span, SpanCompaction, SpanContext, SpanEnd, SpanWorld, compatible
 from threadkeep.replay._spoken import is_boundary
-from threadkeep.replay._starts import starts_turn
+from threadkeep.replay._starts import COMPLETES, starts_turn
 from threadkeep.replay._stated import (
     is_delivery,
     is_whole,
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ContextMachine"]
 
-_COMPLETES: Final = frozenset({"task_complete", "turn_complete"})
 _NEVER: Final = "system"
 
 
@@ -192,7 +191,7 @@ class ContextMachine:
         subtype = record.subtype
         if starts_turn(record):
             self._started(record)
-        elif subtype in _COMPLETES:
+        elif subtype in COMPLETES:
             complete = record.view(TaskComplete)
             if complete is not None:
                 self._span.events.append(SpanEnd(complete.turn_id, complete=True))

@@ -26,7 +26,17 @@ if TYPE_CHECKING:
     from threadkeep.lineage import Lineage, Segment
     from threadkeep.replay._totals import TotalsSource
 
-__all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "ItemPage", "TurnPage", "item_anchor", "item_page", "turn_cursor", "turn_page"]
+__all__ = [
+    "DEFAULT_LIMIT",
+    "MAX_LIMIT",
+    "ItemPage",
+    "TurnPage",
+    "item_anchor",
+    "item_page",
+    "late_item",
+    "turn_cursor",
+    "turn_page",
+]
 
 DEFAULT_LIMIT: Final = 25
 MAX_LIMIT: Final = 100
@@ -413,7 +423,7 @@ def _with_late(pager: _Pager, reader: TurnReader, low: Position | None) -> list[
         if of_turn:
             turns.add(late.turn_id)
         else:
-            alone = _late_item(pager, late)
+            alone = late_item(pager.lineage, late)
             of_turn = [alone] if alone is not None else []
         fresh = [row for row in of_turn if _identity(row) not in known]
         known.update(_identity(row) for row in fresh)
@@ -426,9 +436,9 @@ def _identity(entry: ItemEntry) -> tuple[str, str, str]:
     return entry.position.rollout, entry.turn_id, entry.item["id"]
 
 
-def _late_item(pager: _Pager, late: LateRecord) -> ItemEntry | None:
+def late_item(lineage: Lineage, late: LateRecord) -> ItemEntry | None:
     """The item of a record whose turn is nowhere; legacy rollouts lose such items (0.169.0 observed)."""
-    segment = pager.lineage.segment(late.position.rollout)
+    segment = lineage.segment(late.position.rollout)
     if segment is None or segment.mode == LEGACY:
         return None
     record = record_at(segment, late.position.offset)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 import msgspec
 
 from threadkeep.records import ItemCompleted, Record, TaskComplete, TaskStarted, TurnAborted
-from threadkeep.replay._starts import STARTS
+from threadkeep.replay._starts import COMPLETES, ENDS, STARTS
 from threadkeep.replay._turn import ItemEntry, ItemsView, LateRecord, Position, TurnEntry
 from threadkeep.replay.items import UndecodableError, item_type, thread_item, turn_error
 
@@ -31,8 +31,6 @@ __all__ = ["Group", "Grouping", "Placed", "build_turn", "placed", "speaks_of_tur
 
 T = TypeVar("T")
 
-COMPLETES: Final = frozenset({"task_complete", "turn_complete"})
-ENDS: Final = COMPLETES | {"turn_aborted"}
 _MOST_OPEN: Final = 2
 _SAID: Final = frozenset({"UserMessage", "AgentMessage"})
 

@@ -1,4 +1,4 @@
-"""Where turns start: the one question that every reader of records asks."""
+"""Where turns start and end: the one question that every reader of records asks."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ from threadkeep.records import TaskStarted
 if TYPE_CHECKING:
     from threadkeep.records import Record
 
-__all__ = ["STARTS", "starts_turn"]
+__all__ = ["COMPLETES", "ENDS", "STARTS", "starts_turn"]
 
 STARTS: Final = frozenset({"task_started", "turn_started"})
 """Types of the events that start a turn: the name of today, and one from before."""
+
+COMPLETES: Final = frozenset({"task_complete", "turn_complete"})
+"""Types of the events that end a turn as complete, likewise."""
+
+ENDS: Final = COMPLETES | {"turn_aborted"}
+"""Types of the events that end a turn, however it went."""
 
 
 def starts_turn(record: Record) -> bool:

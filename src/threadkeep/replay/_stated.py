@@ -14,6 +14,7 @@ from threadkeep.records import (
     harness_metadata,
     response_item,
 )
+from threadkeep.replay._starts import ENDS, STARTS
 
 if TYPE_CHECKING:
     from threadkeep.records import PreviousSettings
@@ -26,19 +27,7 @@ __all__ = [
 ]
 
 
-_EVENTS: Final = frozenset(
-    {
-        "task_complete",
-        "turn_complete",
-        "task_started",
-        "turn_started",
-        "turn_aborted",
-        "thread_rolled_back",
-        "user_message",
-        "token_count",
-        "thread_settings_applied",
-    }
-)
+_EVENTS: Final = STARTS | ENDS | {"thread_rolled_back", "user_message", "token_count", "thread_settings_applied"}
 _KINDS: Final = frozenset(
     "compacted turn_context world_state response_item inter_agent_communication session_meta".split()
 )

@@ -23,7 +23,7 @@ from threadkeep.records import (
 from threadkeep.replay._before_envelope import as_told
 from threadkeep.replay._latest import stated_settings
 from threadkeep.replay._preview import said_first
-from threadkeep.replay._starts import starts_turn
+from threadkeep.replay._starts import ENDS, starts_turn
 from threadkeep.replay._stated import is_whole
 from threadkeep.replay._turn import LateRecord, Position
 from threadkeep.replay._whole_meta import WholeMeta
@@ -37,7 +37,7 @@ __all__ = ["MOST_KEPT", "Totals", "TotalsSource", "count", "decode_totals"]
 MOST_KEPT: Final = 4_096
 """Most places of one kind that are kept; a rollout with more is read whole when one of them is needed."""
 
-_LATE: Final = frozenset({"item_completed", "task_complete", "turn_complete", "turn_aborted"})
+_LATE: Final = ENDS | {"item_completed"}
 _LATE_LEGACY: Final = _LATE | {"patch_apply_end", "mcp_tool_call_end", "entered_review_mode", "exited_review_mode"}
 _SHOWN: Final = frozenset(
     {

@@ -44,7 +44,7 @@ class Stretch:
         high: Where it ends.
         builder: What was built of it.
         kept: How many of its turns no rollback further on takes away: the oldest ones.
-        settled: Records from further on that belong to turns of the stretch, with their places.
+        settled: Where records from further on stand that belong to turns of the stretch.
     """
 
     __slots__ = ("builder", "high", "kept", "low", "segment", "settled")
@@ -56,7 +56,7 @@ class Stretch:
         high: int,
         builder: LegacyBuilder,
         kept: int,
-        settled: list[tuple[Record, Position]],
+        settled: list[Position],
     ) -> None:
         self.segment = segment
         self.low = low
@@ -109,7 +109,6 @@ class Walk(Generic[T]):
         self._legacy_crossing: list[Record] = []  # of the stretch that is being given
         self._legacy_given: set[str] = set()
         self._from_children: dict[int, Placed] = {}
-        self._elsewhere: dict[int, Position] = {}  # where those stand
         self._going_on: set[int] = set()  # those of the turn that ran where the legacy root ends
         self._legacy_rollout = ""
 
@@ -168,8 +167,7 @@ class Walk(Generic[T]):
         for record in (*self._legacy_late, *self._legacy_crossing):
             turn_id = named_turn(record)
             if turn_id is not None and turn_id not in self._legacy_given:
-                entry = self._from_children.get(id(record))
-                place = entry.position if entry is not None else Position(self._legacy_rollout, record.offset)
+                place = self._place(record)
                 found[place] = LateRecord(turn_id, place)
         return sorted(found.values(), key=lambda late: self._lineage.order(*_pair(late.position)))
 
@@ -208,9 +206,10 @@ class Walk(Generic[T]):
         """A legacy rollout is the root of its lineage: turns of paginated children that began in it end here."""
         yield from self._hand_over(segment, low, high)
         self._legacy_rollout = segment.rollout_id
+        elsewhere = {identity: entry.position for identity, entry in self._from_children.items()}
         pending = 0
         for begins, ends, records in self._chunks(segment, low, high):
-            builder = built(segment, self._legacy_view, records, self._elsewhere)
+            builder = built(segment, self._legacy_view, records, elsewhere)
             self._lineage.cost.records_decoded += len(records)
             late = self._legacy_late
             self._legacy_crossing = late + builder.crossing
@@ -225,16 +224,17 @@ class Walk(Generic[T]):
         if self._stop is None:
             self._take_back()
 
-    def _settled(self, late: Sequence[Record]) -> list[tuple[Record, Position]]:
-        """Those of the late records that are late no more, with their places."""
+    def _settled(self, late: Sequence[Record]) -> list[Position]:
+        """Where those of the late records stand that are late no more."""
         if not late:
             return []
         still = {id(record) for record in self._legacy_late}
-        return [
-            (record, self._elsewhere.get(id(record)) or Position(self._legacy_rollout, record.offset))
-            for record in late
-            if id(record) not in still
-        ]
+        return [self._place(record) for record in late if id(record) not in still]
+
+    def _place(self, record: Record) -> Position:
+        """Where a late record of a legacy root stands: in it, or in a child."""
+        entry = self._from_children.get(id(record))
+        return entry.position if entry is not None else Position(self._legacy_rollout, record.offset)
 
     def _hand_over(self, segment: Segment, low: int, high: int) -> list[T]:
         """Tell a legacy root of its children's records of turns that may be in it; the open turns that are not."""
@@ -248,7 +248,6 @@ class Walk(Generic[T]):
         self._grouping.late = {}
         waiting.sort(key=lambda entry: (-entry.depth, entry.record.offset))
         self._from_children = {id(entry.record): entry for entry in waiting}
-        self._elsewhere = {identity: entry.position for identity, entry in self._from_children.items()}
         self._legacy_late += [entry.record for entry in waiting]
         self._going_on = going_on
         return done

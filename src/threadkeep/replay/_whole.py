@@ -116,8 +116,7 @@ class Planner(Walk[_Turn | _Turns]):
 
     def _of_stretch(self, stretch: Stretch) -> Iterator[_Turns]:
         if stretch.kept:
-            settled = [place for _, place in stretch.settled]
-            yield _Turns(stretch.segment.depth, stretch.low, stretch.high, stretch.kept, settled)
+            yield _Turns(stretch.segment.depth, stretch.low, stretch.high, stretch.kept, stretch.settled)
 
 
 def _turn(planned: _Turn, lineage: Lineage, view: ItemsView) -> TurnEntry:

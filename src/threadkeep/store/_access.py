@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Access", "Located", "current_of", "must_be_pointed_at", "newness"]
 
-_KEPT_TOTALS: Final = 64
-"""Of how many rollouts a store keeps the totals at hand, besides those in the catalog."""
+_AT_HAND: Final = 64
+"""Of how many rollouts a store keeps the totals at hand, and of how many the facts, besides those in the catalog."""
 
 _MOST_MATCHES: Final = 10
 _MIN_PREFIX: Final = 4
@@ -264,7 +264,7 @@ class Access:
             self.backend.catalog.put_totals(segment.rollout_id, totals.end, msgspec.msgpack.encode(totals))
         with self._lock:
             self._totals[f"{segment.rollout_id}:{segment.end}"] = totals
-            while len(self._totals) > _KEPT_TOTALS:
+            while len(self._totals) > _AT_HAND:
                 self._totals.popitem(last=False)
         return totals
 
@@ -285,7 +285,7 @@ class Access:
         """Keep them at hand."""
         with self._lock:
             self._facts[stamp] = facts
-            while len(self._facts) > _KEPT_TOTALS:
+            while len(self._facts) > _AT_HAND:
                 self._facts.popitem(last=False)
 
     def _known(self, segment: Segment) -> Totals | None:

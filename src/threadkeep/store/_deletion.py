@@ -39,7 +39,9 @@ class _Step(msgspec.Struct):
 def plan_delete(access: Access, given: str, *, cascade: bool, reclaim: bool) -> DeletePlan:
     """What `delete` would do, changing nothing (see `ThreadStore.plan_delete`)."""
     thread_id = _known(access, given)
-    steps = _plan(access, read_inheritance(access), thread_id, cascade=cascade, reclaim=reclaim)
+    inheritance = read_inheritance(access)
+    inheritance.must_be_whole(thread_id)
+    steps = _plan(access, inheritance, thread_id, cascade=cascade, reclaim=reclaim)
     return DeletePlan([step.planned for step in steps])
 
 
@@ -53,6 +55,7 @@ def delete(access: Access, given: str, *, cascade: bool, reclaim: bool) -> Delet
         leases: dict[str, Lease] = {}
         while True:
             inheritance = read_inheritance(access)
+            inheritance.must_be_whole(thread_id)
             steps = _plan(access, inheritance, thread_id, cascade=cascade, reclaim=reclaim)
             further = [step.planned.id for step in steps if step.planned.id not in leases]
             if not further:
@@ -60,10 +63,22 @@ def delete(access: Access, given: str, *, cascade: bool, reclaim: bool) -> Delet
             for each in further:
                 leases[each] = access.backend_of(each).lease(each)
                 held.callback(leases[each].release)
-        # Heirs first: an interruption leaves no thread without the bytes that it inherits.
-        for step in sorted(steps, key=lambda step: step.planned.action != "remove"):
+        # Heirs first: an interruption leaves no thread without the bytes that it inherits, and what was named is
+        # still there to be named again.
+        heirs_first = sorted(steps, key=lambda step: _depth(inheritance, step.planned.id), reverse=True)
+        for step in sorted(heirs_first, key=lambda step: step.planned.action != "remove"):
             _carry_out(access, step, inheritance, leases[step.planned.id])
         return DeletePlan([step.planned for step in steps])
+
+
+def _depth(inheritance: Inheritance, thread_id: str) -> int:
+    """How many threads a thread came from, one from the other."""
+    above = {thread_id: None}
+    source = inheritance.came_from(thread_id)
+    while source is not None and source not in above:
+        above[source] = None
+        source = inheritance.came_from(source)
+    return len(above) - 1
 
 
 def _known(access: Access, given: str) -> str:
@@ -80,8 +95,7 @@ def _plan(access: Access, inheritance: Inheritance, thread_id: str, *, cascade: 
     named = [thread_id, *(inheritance.descendants(thread_id) if cascade else [])]
     gone = _not_needed(inheritance, named, set())
     # What was deleted before and stayed for these alone is not needed any more.
-    while freed := _not_needed(inheritance, _hidden(access, inheritance, {*gone, *named}), gone):
-        gone |= freed
+    gone |= _not_needed(inheritance, _hidden(access, inheritance, {*gone, *named}), gone)
     order = [*named, *sorted(gone - set(named))]
     titles = _titles(access, order)
     return [_step(inheritance, thread, gone, titles[thread], reclaim=reclaim) for thread in order]
@@ -90,11 +104,13 @@ def _plan(access: Access, inheritance: Inheritance, thread_id: str, *, cascade: 
 def _not_needed(inheritance: Inheritance, candidates: list[str], gone: set[str]) -> set[str]:
     """Those of the candidates from which nobody inherits who is not to go as well."""
     found = set(candidates)
-    while True:
-        needed = {thread for thread in found if inheritance.needed(thread, found | gone)}
-        if not needed:
-            return found
-        found -= needed
+    staying = [thread for thread in inheritance.threads if thread not in found and thread not in gone]
+    while staying:  # what one that stays inherits from stays, too
+        for base in inheritance.bases(staying.pop()):
+            if base in found:
+                found.remove(base)
+                staying.append(base)
+    return found
 
 
 def _hidden(access: Access, inheritance: Inheritance, leave: set[str]) -> list[str]:

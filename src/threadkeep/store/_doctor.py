@@ -24,7 +24,7 @@ from threadkeep.lineage import Lineage, boundary_digest
 from threadkeep.records import Cost
 from threadkeep.records._damage import inspect
 from threadkeep.store._anchoring import anchor_again
-from threadkeep.store._deletion import delete, plan_delete
+from threadkeep.store._deletion import delete
 from threadkeep.store._inheritance import read_inheritance
 from threadkeep.store._models import Finding
 from threadkeep.store._verify import being_written
@@ -248,27 +248,29 @@ def _marks_of_nothing(access: Access, inheritance: Inheritance, *, fix: bool) ->
 def _deleted(access: Access, inheritance: Inheritance, *, fix: bool) -> Iterator[Finding]:
     """Deleted threads that stayed for others, when the others are gone."""
     for thread_id, marks in sorted(access.backend.marked().items()):
-        if not marks.hidden or thread_id not in inheritance.threads:
+        links = inheritance.threads.get(thread_id, [])
+        if not marks.hidden or not links or inheritance.needed(thread_id, set()):
             continue
         try:
-            planned = plan_delete(access, thread_id, cascade=False, reclaim=False).threads[0]
-        except ThreadNotFound:
-            continue  # removed together with one before
-        if planned.action != "remove":
-            continue
+            inheritance.must_be_whole(thread_id)
+        except StorageFailure:
+            continue  # nobody can say who needs it
+        freed = sum(link.size for link in links)
         fixed = False
         if fix:
             try:
-                delete(access, thread_id, cascade=False, reclaim=False)
-                fixed = True
-            except (Conflict, StorageFailure, ThreadNotFound):
+                done = delete(access, thread_id, cascade=False, reclaim=False)
+                fixed = done.threads[0].action == "remove"
+            except ThreadNotFound:
+                continue  # removed together with one before
+            except (Conflict, StorageFailure):
                 fixed = False
         yield Finding(
             "unneeded-thread",
             "info",
             thread_id,
             None,
-            f"the thread was deleted and stayed for others that are gone; its {planned.bytes_freed:,} bytes can go",
+            f"the thread was deleted and stayed for others that are gone; its {freed:,} bytes can go",
             fixable=True,
             fixed=fixed,
         )

@@ -75,6 +75,7 @@ def erase(access: Access, located: Located, text: str) -> Erasure:
         for backend in dict.fromkeys((access.scratch, access.backend)):
             held.enter_context(backend.guard(exclusive=True))
         inheritance = read_inheritance(access)
+        inheritance.must_be_whole(located.thread_id)
         links = [link for thread in _family(inheritance, located.thread_id) for link in inheritance.threads[thread]]
         hit = [link for link in links if _count(access, link, eraser, erasure)]
         leases: dict[str, Lease] = {}

@@ -12,7 +12,7 @@ from threadkeep.records import PAGINATED, Cost, read_head
 from threadkeep.store._access import newness
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from threadkeep.backends import Backend
     from threadkeep.records import SessionMeta
@@ -58,9 +58,12 @@ class Inheritance:
         links: By rollout; of one that lies in several places, one of them.
         threads: The rollouts of each thread, oldest first, in every place in which one lies.
         heirs: The rollouts that inherit from each.
+        unseen: What could not be read, so that nobody knows from whom it inherits: why, by thread; that of folders
+            by the empty string.
     """
 
-    def __init__(self, links: Iterable[Link]) -> None:
+    def __init__(self, links: Iterable[Link], unseen: Mapping[str, str] | None = None) -> None:
+        self.unseen = unseen or {}
         self.links: dict[str, Link] = {}
         self.threads: dict[str, list[Link]] = {}
         self.heirs: dict[str, list[Link]] = {}
@@ -72,6 +75,18 @@ class Inheritance:
                 self.heirs.setdefault(link.base, []).append(link)
         for links_of in self.threads.values():
             links_of.sort(key=lambda link: newness(link.ref))
+
+    def must_be_whole(self, thread_id: str) -> None:
+        """Make sure that everybody who inherits from a thread is known: before anything of it is removed or changed.
+
+        Raises:
+            StorageFailure: Something else than the thread itself could not be read.
+        """
+        for other, trouble in self.unseen.items():
+            if other != thread_id:
+                raise StorageFailure(
+                    f"nobody can say who inherits from thread {thread_id}: {trouble}", thread=thread_id
+                )
 
     def needed(self, thread_id: str, gone: set[str]) -> dict[str, tuple[int, set[str]]]:
         """How much of each of a thread's rollouts others need, as rollout id -> (end, threads that inherit it).
@@ -120,11 +135,14 @@ class Inheritance:
 
     def inherits_from(self, thread_id: str) -> str | None:
         """The thread of which a thread holds a part by reference; None where it stands alone."""
+        return next(self.bases(thread_id), None)
+
+    def bases(self, thread_id: str) -> Iterator[str]:
+        """The threads of which a thread's rollouts hold a part by reference, the oldest rollout's first."""
         for link in self.threads[thread_id]:
             base = self.links.get(link.base) if link.base is not None else None
             if base is not None and base.ref.thread_id != thread_id:
-                return base.ref.thread_id
-        return None
+                yield base.ref.thread_id
 
     def descendants(self, thread_id: str) -> list[str]:
         """Every thread that came from a thread, nearest first."""
@@ -171,40 +189,52 @@ def read_inheritance(access: Access, *, progress: Callable[[int], None] | None =
         progress: Told from time to time how many rollouts were read.
     """
     links: list[Link] = []
+    unseen: dict[str, str] = {}
     for backend in dict.fromkeys((access.scratch, access.backend)):
         pinned = {pin.child: pin for pin in backend.pins()}
-        for link in _links(access, backend):
+        for link, trouble in _links(access, backend):
             pin = pinned.get(link.ref.rollout_id)
             if link.base is None and pin is not None:
                 link.base, link.end = pin.base, pin.end
+            elif trouble is not None:
+                unseen[link.ref.thread_id] = trouble
             link.ephemeral = backend is access.scratch
             links.append(link)
             if progress is not None and len(links) % _TOLD_EVERY == 0:
                 progress(len(links))
-    return Inheritance(links)
+        for trouble in backend.unlisted():
+            unseen[""] = trouble
+    return Inheritance(links, unseen)
 
 
-def _links(access: Access, backend: Backend) -> Iterator[Link]:
+def _links(access: Access, backend: Backend) -> Iterator[tuple[Link, str | None]]:
+    """Each rollout's link, and why it could not be read."""
     for ref, stat in backend.stats():
         link = Link(ref, stat.size, stat.mtime_ns)
         try:
             source = backend.open(ref, Cost())
         except ThreadNotFound:
             continue
-        except (CorruptHistory, StorageFailure):
-            yield link
+        except CorruptHistory:
+            yield link, None
+            continue
+        except StorageFailure as error:
+            yield link, str(error)
             continue
         try:
             head = read_head(source, source.size, thread_id=ref.thread_id)
-        except (CorruptHistory, StorageFailure):
-            yield link
+        except CorruptHistory:
+            yield link, None
+            continue
+        except StorageFailure as error:
+            yield link, str(error)
             continue
         finally:
             source.close()
         link.start = head.start
         if head.meta is not None:
             _tell(access, link, head.meta)
-        yield link
+        yield link, None
 
 
 def _tell(access: Access, link: Link, meta: SessionMeta) -> None:

@@ -7,14 +7,13 @@ is full.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import itertools
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
 from threadkeep.errors import AmbiguousRollout, InvalidCursor, InvalidRequest, ThreadNotFound
+from threadkeep.replay._cursor_text import cursor_text, read_cursor
 from threadkeep.store._access import Located, current_of, newness
 from threadkeep.store._models import Thread, ThreadPage
 from threadkeep.store._threads import read_thread, read_threads
@@ -110,8 +109,8 @@ def list_threads(
     del page[size:], keys[size:]
     return ThreadPage(
         page,
-        _encode(_Cursor(sort, False, *keys[-1])) if more else None,
-        _encode(_Cursor(sort, True, *keys[0])) if page else None,
+        cursor_text(_Cursor(sort, False, *keys[-1])) if more else None,
+        cursor_text(_Cursor(sort, True, *keys[0])) if page else None,
     )
 
 
@@ -146,19 +145,11 @@ class _Descent:
         return self._parents[thread_id]
 
 
-def _encode(cursor: _Cursor) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode("ascii").rstrip("=")
-
-
 def _decode(cursor: str | None, sort: SortKey, *, descending: bool) -> tuple[int, str] | None:
     """The place after which a list goes on; a thread that belongs to it is not one of those."""
     if cursor is None:
         return None
-    try:
-        raw = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-        decoded = _decode_cursor(raw)
-    except (UnicodeEncodeError, UnicodeDecodeError, binascii.Error, msgspec.MsgspecError) as error:
-        raise InvalidCursor(f"invalid cursor: {cursor}") from error
+    decoded = read_cursor(cursor, _decode_cursor)
     if decoded.sort != sort:
         raise InvalidCursor(f"the cursor belongs to a list by {decoded.sort}, not by {sort}: {cursor}")
     thread = decoded.thread

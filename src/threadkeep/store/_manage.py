@@ -6,8 +6,9 @@ Codex, or, where that is asked for, remembered by threadkeep alone.
 
 from __future__ import annotations
 
+import contextlib
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
@@ -16,9 +17,9 @@ from threadkeep.records import Cost
 from threadkeep.store._threads import read_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from threadkeep.backends import Backend, Lease, Marks, RolloutRef
+    from threadkeep.backends import Backend, Lease, RolloutRef
     from threadkeep.store._access import Access, Located
     from threadkeep.store._models import Thread
 
@@ -40,29 +41,26 @@ def rename(access: Access, located: Located, name: str, *, local: bool, held: Le
     backend = access.backend_of(thread_id)
     if located.is_codex_s(local=local):
         backend.ask_codex(thread_id, [("thread/name/set", {"threadId": thread_id, "name": name})])
-        _remember(backend, thread_id, replace(backend.marks(thread_id), name=None))
+        if backend.marks(thread_id).name is not None:
+            with _leased(backend, thread_id, held) as lease:
+                _remember(backend, lease, name=None)
         return _again(access, thread_id)
-    lease = held or backend.lease(thread_id)
-    try:
-        lease.check()
+    with _leased(backend, thread_id, held) as lease:
         if located.kept_apart:
-            _remember(backend, thread_id, replace(backend.marks(thread_id), name=name))
+            _remember(backend, lease, name=name)
         else:
             backend.set_name(thread_id, name)
-            _remember(backend, thread_id, replace(backend.marks(thread_id), name=None))
-    finally:
-        if held is None:
-            lease.release()
+            _remember(backend, lease, name=None)
     return _again(access, thread_id)
 
 
-def set_git(access: Access, located: Located, facts: Mapping[str, str | None]) -> Thread:
+def set_git(access: Access, located: Located, facts: Mapping[str, str | None], *, held: Lease | None = None) -> Thread:
     """Set git facts of a thread (see `ThreadStore.set_git`)."""
-    thread_id = located.thread_id
-    backend = access.backend_of(thread_id)
-    marks = backend.marks(thread_id)
-    _remember(backend, thread_id, replace(marks, git={**marks.git, **facts}))
-    return _again(access, thread_id)
+    backend = access.backend_of(located.thread_id)
+    with _leased(backend, located.thread_id, held) as lease:
+        known = backend.marks(lease.thread_id).git
+        _remember(backend, lease, git={**known, **facts})
+    return _again(access, located.thread_id)
 
 
 def set_archived(access: Access, located: Located, *, archived: bool, local: bool) -> Thread:
@@ -76,18 +74,29 @@ def set_archived(access: Access, located: Located, *, archived: bool, local: boo
             backend.ask_codex(
                 thread_id, [("thread/archive" if archived else "thread/unarchive", {"threadId": thread_id})]
             )
-        _remember(backend, thread_id, replace(backend.marks(thread_id), archived=None))
+        if backend.marks(thread_id).archived is not None:
+            with _leased(backend, thread_id) as lease:
+                _remember(backend, lease, archived=None)
         return _again(access, thread_id)
-    lease = backend.lease(thread_id)
-    try:
+    with _leased(backend, thread_id) as lease:
         if located.kept_apart:
-            _remember(backend, thread_id, replace(backend.marks(thread_id), archived=archived))
+            _remember(backend, lease, archived=archived)
         else:
             _move(access, backend, lease, archived=archived)
-            _remember(backend, thread_id, replace(backend.marks(thread_id), archived=None))
-    finally:
-        lease.release()
+            _remember(backend, lease, archived=None)
     return _again(access, thread_id)
+
+
+@contextlib.contextmanager
+def _leased(backend: Backend, thread_id: str, held: Lease | None = None) -> Iterator[Lease]:
+    """Hold the lease of a thread, or use the caller's."""
+    lease = held or backend.lease(thread_id)
+    try:
+        lease.check()
+        yield lease
+    finally:
+        if held is None:
+            lease.release()
 
 
 def _move(access: Access, backend: Backend, lease: Lease, *, archived: bool) -> None:
@@ -105,10 +114,12 @@ def _move(access: Access, backend: Backend, lease: Lease, *, archived: bool) -> 
         raise
 
 
-def _remember(backend: Backend, thread_id: str, marks: Marks) -> None:
-    """Set marks, where they are not set so already."""
-    if backend.marks(thread_id) != marks:
-        backend.set_marks(thread_id, marks)
+def _remember(backend: Backend, lease: Lease, **changes: Any) -> None:
+    """Change marks of a thread, where they are not so already; the others stay as whoever had the lease left them."""
+    marks = backend.marks(lease.thread_id)
+    changed = replace(marks, **changes)
+    if changed != marks:
+        backend.set_marks(lease.thread_id, changed)
 
 
 def _again(access: Access, thread_id: str) -> Thread:

@@ -6,8 +6,6 @@ shows. Case is ignored.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -15,6 +13,7 @@ import msgspec
 from threadkeep.errors import CorruptHistory, InvalidCursor, InvalidRequest, StorageFailure, ThreadNotFound
 from threadkeep.records import Cost
 from threadkeep.replay import MAX_LIMIT, TurnReader, turn_cursor, turn_page
+from threadkeep.replay._cursor_text import cursor_text, read_cursor
 from threadkeep.store._lists import list_threads
 from threadkeep.store._matches import Term, snippet
 from threadkeep.store._models import Thread
@@ -23,7 +22,7 @@ from threadkeep.store._plain_text import plain_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from threadkeep.lineage import Lineage, Segment
+    from threadkeep.lineage import Lineage
     from threadkeep.store._access import Access, Located
     from threadkeep.store._filter import ThreadFilter
     from threadkeep.store._lists import SortKey
@@ -33,10 +32,6 @@ __all__ = ["Found", "FoundPage", "Occurrence", "OccurrencePage", "occurrences", 
 DEFAULT_OCCURRENCES: Final = 50
 MAX_OCCURRENCES: Final = 200
 """Most occurrences of a page."""
-
-_BLOCK: Final = 1 << 20
-_ESCAPED: Final = frozenset('"\\/')
-"""Characters that JSON may write in two ways."""
 
 
 class Found(msgspec.Struct):
@@ -154,11 +149,8 @@ def _first(access: Access, lineage: Lineage, term: str) -> str | None:
 
     What a fork inherits is its source's, which is found itself.
     """
-    own = list(_own(lineage))
-    if not any(_may_hold(segment, term) for segment in own):
-        return None
     wanted = Term(term)
-    rollouts = {segment.rollout_id for segment in own}
+    rollouts = set(_own(lineage))
     around: str | None = None
     for entry in TurnReader(lineage, "messages", first_start=lambda segment: access.of(segment).first_start):
         if entry.position.rollout not in rollouts:
@@ -180,28 +172,13 @@ def _in_one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _own(lineage: Lineage) -> Iterator[Segment]:
-    """The segments of the thread itself: the current rollout, and those that it was reverted from."""
+def _own(lineage: Lineage) -> Iterator[str]:
+    """The rollouts of the thread itself: the current rollout, and those that it was reverted from."""
     for segment in lineage.newest_first():
         meta = segment.head.meta
         if segment.depth and (meta is None or meta.id != lineage.thread_id):
             return
-        yield segment
-
-
-def _may_hold(segment: Segment, term: str) -> bool:
-    """Whether the bytes of a segment hold a word of the term: most threads are passed over so."""
-    word = max(term.split(), key=len).lower()
-    if not word.isascii() or not _ESCAPED.isdisjoint(word):
-        return True
-    wanted = word.encode()
-    tail = b""
-    for start in range(segment.start, segment.end, _BLOCK):
-        block = tail + segment.source.read(start, min(_BLOCK, segment.end - start)).lower()
-        if wanted in block:
-            return True
-        tail = block[1 - len(wanted) :] if len(wanted) > 1 else b""
-    return False
+        yield segment.rollout_id
 
 
 def occurrences(
@@ -228,7 +205,7 @@ def occurrences(
                         continue
                     place = place or turn_cursor(lineage, access, entry.position)
                     if len(page) == size:
-                        following = _encode(_Cursor(lineage.thread_id, term, place, here - 1))
+                        following = cursor_text(_Cursor(lineage.thread_id, term, place, here - 1))
                         return OccurrencePage(page, following, lineage.cost)
                     page.append(Occurrence(entry.id, item["id"], *snippet(text, start, end), place))
             skipped = 0
@@ -237,18 +214,10 @@ def occurrences(
             return OccurrencePage(page, None, lineage.cost)
 
 
-def _encode(cursor: _Cursor) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode("ascii").rstrip("=")
-
-
 def _decode(cursor: str | None, thread: str, term: str) -> _Cursor | None:
     if cursor is None:
         return None
-    try:
-        raw = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-        decoded = _decode_cursor(raw)
-    except (UnicodeEncodeError, UnicodeDecodeError, binascii.Error, msgspec.MsgspecError) as error:
-        raise InvalidCursor(f"invalid cursor: {cursor}", thread=thread) from error
+    decoded = read_cursor(cursor, _decode_cursor, thread=thread)
     if (decoded.thread, decoded.term) != (thread, term):
         raise InvalidCursor(f"the cursor belongs to another search: {cursor}", thread=thread)
     return decoded

@@ -35,7 +35,8 @@ class Snapshot:
         self.cost = cost or Cost()
         self._access = access
         self._located = located
-        self._stat = access.backend_of(located.thread_id).stat(located.ref)
+        self._stat = access.backend_of(located.thread_id).stat(located.ref)  # size and time as they stand now, too
+        self._thread: Thread | None = None
         self._lineage = access.open(located, self.cost)
 
     def __enter__(self) -> Self:
@@ -57,7 +58,9 @@ class Snapshot:
         """The thread as lists show it (`ThreadStore.read`); ``counts``: with the numbers of its records."""
         from threadkeep.store._threads import thread_of
 
-        return thread_of(self._access, self._located, self._stat, self._lineage, counts=counts)
+        if self._thread is None or (counts and self._thread.counts is None):
+            self._thread = thread_of(self._access, self._located, self._stat, self._lineage, counts=counts)
+        return self._thread if counts else msgspec.structs.replace(self._thread, counts=None)
 
     def resume(self) -> Resumed:
         """What the thread's next turn starts with (`ThreadStore.resume`).

@@ -35,14 +35,11 @@ _decode_row: Final = msgspec.msgpack.Decoder(_Row).decode
 
 def read_thread(access: Access, located: Located, cost: Cost, *, counts: bool = False) -> Thread:
     """One thread, from its row where that is still true of the rollout, else from the rollout itself."""
-    backend = access.backend_of(located.thread_id)
-    thread = read_threads(access, [(located, backend.stat(located.ref))], cost)[0]
-    if counts:
-        from threadkeep.replay import read_counts
-
-        with access.open(located, cost) as lineage:
-            thread.counts = read_counts(lineage, access)
-    return thread
+    stat = access.backend_of(located.thread_id).stat(located.ref)
+    if not counts:
+        return read_threads(access, [(located, stat)], cost)[0]
+    with access.open(located, cost) as lineage:
+        return thread_of(access, located, stat, lineage, counts=True)
 
 
 def thread_of(access: Access, located: Located, stat: RolloutStat, lineage: Lineage, *, counts: bool = False) -> Thread:
@@ -53,7 +50,7 @@ def thread_of(access: Access, located: Located, stat: RolloutStat, lineage: Line
     row = _decoded(catalog.rows([rollout_id]).get(rollout_id), stamp) if whole else None
     if row is None:
         row = _said(access, lineage)
-        if whole:
+        if whole and row.problem is None:
             catalog.put_rows([(rollout_id, stamp, msgspec.msgpack.encode(row))])
     thread = _thread(access, located, stat, row)
     if counts:
@@ -73,7 +70,8 @@ def read_threads(access: Access, found: Sequence[tuple[Located, RolloutStat]], c
         row = _decoded(kept.get(located.ref.rollout_id), stamp)
         if row is None:
             row = _derive(access, located, cost)
-            fresh.append((located.ref.rollout_id, stamp, msgspec.msgpack.encode(row)))
+            if row.problem is None:  # what is wrong may be mended without a change of this rollout
+                fresh.append((located.ref.rollout_id, stamp, msgspec.msgpack.encode(row)))
         threads.append(_thread(access, located, stat, row))
     access.backend.catalog.put_rows(fresh)
     return threads

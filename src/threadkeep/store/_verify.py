@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from threadkeep.errors import CorruptHistory, StorageFailure, ThreadBusy, ThreadNotFound
 from threadkeep.records import Cost, lines_backward, records_of
 from threadkeep.records._damage import inspect
-from threadkeep.replay._starts import starts_turn
+from threadkeep.replay._starts import ENDS, starts_turn
 from threadkeep.store._verification import Check, Verification
 from threadkeep.store._verify_inherited import Prefix, check_inheritance
 from threadkeep.store._verify_pages import check_pages
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["being_written", "verify"]
 
 _TELL_BYTES: Final = 1 << 20
-_ENDS: Final = frozenset({"task_complete", "turn_complete", "turn_aborted"})
 
 
 def verify(access: Access, located: Located, *, progress: Callable[[int], None] | None = None) -> Verification:
@@ -117,7 +116,7 @@ def _at_rest(source: Source) -> bool:
     for record in records_of(lines_backward(source, source.size)):
         if starts_turn(record):
             return False
-        if record.subtype in _ENDS:
+        if record.subtype in ENDS:
             return True
     return True
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from threadkeep.errors import InvalidCursor
 from threadkeep.lineage import MAX_DEPTH
 from threadkeep.replay import MAX_LIMIT, TurnReader, find_turn, item_page, turn_page
+from threadkeep.replay._pages import late_item
 from threadkeep.store._comparison import Comparison, digest
 
 if TYPE_CHECKING:
@@ -107,6 +108,13 @@ def _one_pass(access: Access, lineage: Lineage, told: Callable[[], None]) -> tup
         turns.append(_of_turn(entry))
         take_items()
         told()
+    # The items of turns whose start was lost are listed, too, each once in a rollout.
+    alone: dict[tuple[str, str, str], ItemEntry] = {}
+    for late in reader.pending():
+        row = late_item(lineage, late)
+        if row is not None:
+            alone.setdefault((row.position.rollout, row.turn_id, row.item["id"]), row)
+    reader.rows += alone.values()
     take_items()
     items.sort(key=lambda item: item[: _KEY.size])  # those at one record stay in the order in which they are shown
     return turns, [item[_KEY.size :] for item in reversed(items)]

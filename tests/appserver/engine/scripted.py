@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-HOLD_SECONDS: Final = 30.0
+HOLD_SECONDS: Final = 100.0
 """Longest time that a held stream stays open."""
 
 
@@ -91,7 +91,7 @@ class Scripted:
         self._released.set()
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(5)
+        self._thread.join(60)
 
     @property
     def port(self) -> int:
@@ -107,7 +107,7 @@ class Scripted:
         """Let held streams end."""
         self._released.set()
 
-    def wait_asked(self, count: int, timeout: float = 10.0) -> Asked:
+    def wait_asked(self, count: int, timeout: float = 60.0) -> Asked:
         """The ``count``-th request; waits for it. Raises TimeoutError."""
         deadline = time.monotonic() + timeout
         with self.changed:

@@ -152,6 +152,7 @@ KEYS: dict[str, tuple[Json, dict[str, str], str | None, str | None]] = {
     "of the home": ({"requires_openai_auth": True}, {"OPENAI_API_KEY": "sk-env"}, "sk-stored", "Bearer sk-stored"),
     "of OpenAI's variable": ({"requires_openai_auth": True}, {"OPENAI_API_KEY": "sk-env"}, None, "Bearer sk-env"),
     "nowhere": ({"requires_openai_auth": True}, {}, None, None),
+    "an empty token": ({"experimental_bearer_token": ""}, {}, None, None),
     "a header of its own": ({"http_headers": {"Authorization": "Basic x"}}, {}, None, "Basic x"),
     "a header that is not set": ({"env_http_headers": {"Authorization": "NOT_SET"}}, {}, None, None),
 }

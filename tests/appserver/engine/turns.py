@@ -144,4 +144,4 @@ def run(
             await engine.close()
         return ran
 
-    return asyncio.run(asyncio.wait_for(all_of(), 20))
+    return asyncio.run(asyncio.wait_for(all_of(), 60))

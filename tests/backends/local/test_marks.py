@@ -130,7 +130,7 @@ def test_threads_of_a_process_write_and_every_line_stands(tmp_path: Path) -> Non
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(30)
+        worker.join(60)
     assert len(backend.marked()) == 100
 
 

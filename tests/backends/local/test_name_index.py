@@ -116,7 +116,7 @@ def test_names_of_many_writers_are_all_kept(home: Path) -> None:
     for writer in writers:
         writer.start()
     for writer in writers:
-        writer.join(30)
+        writer.join(60)
     assert [name_of(home, thread) for thread in threads] == ["19"] * 8
     assert len((home / "session_index.jsonl").read_bytes().splitlines()) == 160
 
@@ -129,7 +129,7 @@ def test_the_index_that_codex_is_writing_is_waited_for(home: Path) -> None:
         writer.start()
         time.sleep(0.1)
         assert not (home / "session_index.jsonl").exists()
-    writer.join(10)
+    writer.join(60)
     assert name_of(home, ONE) == "waited"
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -61,14 +64,23 @@ def test_a_file_of_codex_keeps_its_permissions_when_it_grows(tmp_path: Path) -> 
     backend.close()
 
 
+def open_files() -> str:
+    """What the descriptors of this process are of."""
+    folder = "/proc/self/fd"
+    return " ".join(os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder) if os.path.exists(f"{folder}/{fd}"))
+
+
 def test_no_child_program_inherits_what_is_open(tmp_path: Path) -> None:
     backend = opened(tmp_path / "home")
     thread = IDS.new()
     backend.create(thread, thread, LINE, durability="os", kept=False)
-    before = set(os.listdir("/proc/self/fd"))
     lease = backend.lease(thread)
-    for fd in set(os.listdir("/proc/self/fd")) - before:
-        if os.path.exists(f"/proc/self/fd/{fd}"):
-            assert not os.get_inheritable(int(fd))
+    assert str(tmp_path) in open_files()
+    program = f"import os\n{inspect.getsource(open_files)}\nprint(open_files())"
+    shown = subprocess.run(
+        [sys.executable, "-c", program], close_fds=False, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "pipe:" in shown.stdout
+    assert str(tmp_path) not in shown.stdout
     lease.release()
     backend.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from threadkeep.appserver import _rpc
+from threadkeep.appserver._failures import refuse_project
 from threadkeep.appserver._thread_ids import plain, what_is_wrong
 from threadkeep.store import INTERACTIVE, ThreadFilter
 
@@ -18,10 +19,11 @@ def chosen_threads(params: Mapping[str, Any]) -> ThreadFilter | None:
     """The filter that a client asks for; None where nothing can pass it.
 
     Raises:
-        RpcError: An id is none.
+        RpcError: An id is none, or a project is named.
     """
-    if params.get("attachedToThreadId") or params.get("sectionId") or params.get("projectId"):
-        return None  # no thread is attached to another, in a section or in a project
+    refuse_project(params, _rpc.INVALID_PARAMS)
+    if params.get("attachedToThreadId") or params.get("sectionId"):
+        return None  # no thread is attached to another, or in a section
     kinds, cwd, providers = params.get("sourceKinds"), params.get("cwd"), params.get("modelProviders")
     return ThreadFilter(
         archived=bool(params.get("archived")),

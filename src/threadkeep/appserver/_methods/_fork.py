@@ -14,6 +14,8 @@ from threadkeep.appserver._wire import deprecation, thread_json
 from threadkeep.errors import InvalidRequest, ThreadkeepError, TurnNotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from threadkeep.appserver._call import Call
     from threadkeep.appserver._loaded import LoadedThread
     from threadkeep.appserver._rpc import RpcError
@@ -30,7 +32,9 @@ def thread_fork(call: Call) -> Any:
     source_id = by_path(call) if params.get("path") else named_thread(call)
     source = server.threads.get(source_id)
     ephemeral = bool(params.get("ephemeral"))
-    _refuse(call, source_id, source)
+    parent = _parent(call, source_id, source)
+    mode = source.mode if source is not None else parent.mode
+    _refuse(params, mode, source)
     try:
         child = server.store.fork(
             source_id,
@@ -42,12 +46,11 @@ def thread_fork(call: Call) -> Any:
             thread_source=params.get("threadSource"),
         )
     except TurnNotFound:
-        raise _no_such_turn(call, source_id, source) from None
+        raise _no_such_turn(params, mode) from None
     with ExitStack() as undoing:
         undoing.callback(_forget, server, child.id)
         writer = server.store.writer(child.id)
         undoing.callback(writer.close)
-        parent = source.described() if source is not None else server.store.read(source_id)
         child = _named(server, child, parent, writer)
         snapshot = server.store.snapshot(child.id)
         undoing.callback(snapshot.close)
@@ -90,31 +93,35 @@ def _forget(server: Server, thread_id: str) -> None:
         server.store.delete(thread_id)
 
 
-def _no_such_turn(call: Call, source_id: str, source: LoadedThread | None) -> RpcError:
+def _no_such_turn(params: Mapping[str, Any], mode: str) -> RpcError:
     """The words for a turn that is not there, which differ by history mode (0.169.0 observed)."""
-    mode = source.mode if source is not None else call.server.store.read(source_id).mode
-    name = "lastTurnId" if call.params.get("lastTurnId") is not None else "beforeTurnId"
-    turn = call.params[name]
+    name = "lastTurnId" if params.get("lastTurnId") is not None else "beforeTurnId"
+    turn = params[name]
     if mode == "legacy":
         return _rpc.invalid(f"{name} '{turn}' was not found in the source thread")
     return _rpc.invalid(f"turn not found: {turn}")
 
 
-def _refuse(call: Call, source_id: str, source: LoadedThread | None) -> None:
-    """What cannot be forked so (0.169.0 observed)."""
-    params, server = call.params, call.server
+def _parent(call: Call, source_id: str, source: LoadedThread | None) -> Thread:
+    """The thread that is forked, as lists show it: read once.
+
+    Raises:
+        RpcError: It is archived, or has no rollout (0.169.0 observed).
+    """
     if source is None:
-        refuse_archived(server, source_id)
-    elif source.ephemeral:
+        return refuse_archived(call.server, source_id)
+    if source.ephemeral or (not source.materialized and source.mode == "legacy"):
         raise _rpc.invalid(f"no rollout found for thread id {source_id}")
-    elif not source.materialized:
-        if source.mode == "legacy":
-            raise _rpc.invalid(f"no rollout found for thread id {source_id}")
+    if not source.materialized:
         source.writer.materialize()
+    return source.described()
+
+
+def _refuse(params: Mapping[str, Any], mode: str, source: LoadedThread | None) -> None:
+    """What cannot be forked so (0.169.0 observed)."""
     through = params.get("lastTurnId")
     if through is not None and params.get("beforeTurnId") is not None:
         raise _rpc.invalid("`beforeTurnId` cannot be combined with `lastTurnId`")
-    mode = source.mode if source is not None else server.store.read(source_id).mode
     if params.get("attachToSource"):
         if mode == "legacy":
             raise _rpc.invalid("attachToSource requires a paginated parent")

@@ -58,7 +58,7 @@ def thread_loaded_list(call: Call) -> Any:
     """The ids of the threads that are loaded."""
     ids = call.server.threads.ids()
     cursor, limit = call.params.get("cursor"), call.params.get("limit")
-    if cursor is not None and canonical(cursor) is None:
+    if ids and cursor is not None and canonical(cursor) is None:  # with none, it is passed over (0.169.0)
         raise _rpc.invalid(f"invalid cursor: {cursor}")
     if cursor is not None:
         ids = [thread_id for thread_id in ids if thread_id > cursor]

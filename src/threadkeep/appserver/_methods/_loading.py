@@ -9,6 +9,7 @@ import msgspec
 from threadkeep.appserver import _rpc
 from threadkeep.appserver._call import Streamed
 from threadkeep.appserver._loaded import LoadedThread
+from threadkeep.appserver._settings_change import keep_settings
 from threadkeep.appserver._wire import as_it_runs, turns_json
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ __all__ = [
     "with_all_turns",
 ]
 
-_PIECE = 256 * 1024
+_PIECE: Final = 256 * 1024
 """Bytes of a streamed history that are sent at once."""
 
 
@@ -67,9 +68,10 @@ def load(
     if stated.get("model") is None:
         stated["model"] = described.model
     settings = session_settings(server.config, params, stated, fork=fork)
-    thread = LoadedThread(server, writer, settings, ephemeral=ephemeral)
-    if not fork and any(params.get(name) is not None for name in _OVERRIDES):
-        _keep_overrides(thread, session_settings(server.config, {}, stated))
+    overridden = not fork and any(params.get(name) is not None for name in _OVERRIDES)
+    before = session_settings(server.config, {}, stated) if overridden else settings
+    thread = LoadedThread(server, writer, before, ephemeral=ephemeral)
+    keep_settings(thread, settings)  # what a resume sets stays set, without a turn, too (0.169.0 observed)
     thread.dynamic_tools = snapshot.dynamic_tools()
     server.threads.add(thread)
     return thread
@@ -79,14 +81,6 @@ _OVERRIDES: Final = (
     "model modelProvider cwd approvalPolicy approvalsReviewer sandbox permissions serviceTier config personality "
     "runtimeWorkspaceRoots"
 ).split()
-
-
-def _keep_overrides(thread: LoadedThread, before: SessionSettings) -> None:
-    """What a resume sets stays set, without a turn, too (0.169.0 observed)."""
-    from threadkeep.records import _build as build
-
-    if thread.settings != before:
-        thread.writer.append("event_msg", build.thread_settings_applied(thread.id, thread.settings.applied()))
 
 
 def warn_of_settings(call: Call, thread: LoadedThread) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from threadkeep import errors
 from threadkeep.appserver import _rpc
-from threadkeep.appserver._failures import no_such_thread
-from threadkeep.appserver._loaded import IDLE, NOT_LOADED
+from threadkeep.appserver._failures import no_such_thread, refuse_project
+from threadkeep.appserver._loaded import IDLE, NOT_LOADED, wait_for_the_end
 from threadkeep.appserver._methods._loading import Head
+from threadkeep.appserver._settings_change import keep_settings, tell_settings
 from threadkeep.appserver._thread_ids import named_thread
 from threadkeep.appserver._wire import thread_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from threadkeep.appserver._call import Call
     from threadkeep.appserver._loaded import LoadedThread
@@ -36,17 +38,12 @@ __all__ = [
 def changed(call: Call, thread_id: str, change: Callable[[bool], Thread]) -> Thread:
     """Change a thread as a whole: through Codex where Codex has indexed it and is installed, else as threadkeep's own.
 
-    Whoever makes the change needs the right to write, so a loaded thread gives it back meanwhile.
-
     Args:
         call: The request.
         thread_id: The thread.
         change: Called with whether the change is to be kept to threadkeep.
     """
-    loaded = call.server.threads.get(thread_id)
-    if loaded is not None:
-        loaded.writer.close()
-    try:
+    with _lent(call.server.threads.get(thread_id)):
         try:
             return change(False)
         except errors.CodexOwned as error:
@@ -56,6 +53,18 @@ def changed(call: Call, thread_id: str, change: Callable[[bool], Thread]) -> Thr
                 {"threadId": thread_id, "message": f"kept to threadkeep, where Codex does not see it: {error}"},
             )
             return done
+
+
+@contextmanager
+def _lent(loaded: LoadedThread | None) -> Iterator[None]:
+    """Give a loaded thread's right to write to whoever changes the thread as a whole.
+
+    It is taken again where the thread is still loaded at the end: where it was not put away, or that failed.
+    """
+    if loaded is not None:
+        loaded.writer.close()
+    try:
+        yield
     finally:
         if loaded is not None:
             loaded.renew()
@@ -83,11 +92,13 @@ def thread_name_set(call: Call) -> Any:
 
 
 def thread_metadata_update(call: Call) -> Any:
-    """Set git facts of a thread."""
+    """Set git facts of a thread; it is in no project, and stays in none."""
     thread_id = named_thread(call)
     params, server = call.params, call.server
     if not any(name in params for name in ("gitInfo", "projectId", "daybreakEnabled")):
         raise _rpc.invalid("thread metadata update must include at least one field")
+    if params.get("projectId"):  # an empty one takes a thread out of its project
+        refuse_project(params)
     git = params.get("gitInfo")
     if git is not None and not any(name in git for name in ("sha", "branch", "originUrl")):
         raise _rpc.invalid("gitInfo must include at least one field")
@@ -97,7 +108,8 @@ def thread_metadata_update(call: Call) -> Any:
         loaded.writer.materialize()
     if git is not None:
         names = {"sha": "commit_hash", "branch": "branch", "originUrl": "repository_url"}
-        thread = server.store.set_git(thread_id, {names[name]: value for name, value in git.items() if name in names})
+        facts = {names[name]: value for name, value in git.items() if name in names}
+        thread = server.store.set_git(thread_id, facts, writer=loaded.writer if loaded is not None else None)
     else:
         thread = server.store.read(thread_id)
     return {"thread": thread_json(server, thread, listed=True)}
@@ -125,8 +137,14 @@ def thread_archive(call: Call) -> Any:
         loaded.writer.materialize()
     if store.read(thread_id).archived:
         raise no_such_thread(call.method, thread_id)
-    _unload(loaded)
-    changed(call, thread_id, lambda local: store.archive(thread_id, local=local))
+    _stop(loaded)
+
+    def put_away(local: bool) -> Thread:
+        thread = store.archive(thread_id, local=local)
+        _unload(loaded)
+        return thread
+
+    changed(call, thread_id, put_away)
     call.respond({})
     call.server.broadcast("thread/archived", {"threadId": thread_id})
 
@@ -148,12 +166,14 @@ def thread_delete(call: Call) -> Any:
     store, loaded = call.server.store, call.server.threads.get(thread_id)
     if loaded is not None and loaded.ephemeral:
         raise _rpc.invalid(f"thread is not persisted and cannot be deleted: {thread_id}")
-    if loaded is not None and not loaded.materialized:
-        _unload(loaded)
-    else:
+    new = loaded is not None and not loaded.materialized
+    if not new:
         store.read(thread_id)
+    _stop(loaded)
+    with _lent(loaded):
+        if not new:
+            store.delete(thread_id)
         _unload(loaded)
-        store.delete(thread_id)
     call.server.read_states.forget(thread_id)
     call.respond({})
     call.server.broadcast("thread/deleted", {"threadId": thread_id})
@@ -197,12 +217,12 @@ def thread_unsubscribe(call: Call) -> Any:
 
 def thread_settings_update(call: Call) -> Any:
     """Change what the next turns of a thread run with, and keep it."""
-    from threadkeep.appserver._settings_change import change_settings
-
     thread = call.server.threads.require(named_thread(call))
+    changes = keep_settings(thread, thread.settings.changed(call.params, call.server.config))
     with thread.lock:
         call.respond({})
-        change_settings(thread, call.params)
+        if changes:
+            tell_settings(thread)
 
 
 def thread_read_state_update(call: Call) -> Any:
@@ -226,24 +246,18 @@ def _refuse_ephemeral(loaded: LoadedThread | None) -> None:
         raise _rpc.invalid(f"ephemeral thread does not support metadata updates: {loaded.id}")
 
 
-def _stop(loaded: LoadedThread) -> None:
+def _stop(loaded: LoadedThread | None) -> None:
     """End a running turn as interrupted.
 
     Raises:
         RpcError: It has not ended yet: its right to write is not taken away.
     """
-    run = loaded.run
-    if run is not None:
+    if loaded is not None and (run := loaded.run) is not None:
         run.interrupt()
-        if not run.ended.wait(_LONGEST_END):
-            raise _rpc.internal(f"turn {run.turn_id} is ending and has not ended yet; try again")
-
-
-_LONGEST_END = 30.0
+        wait_for_the_end(run)
 
 
 def _unload(loaded: LoadedThread | None) -> None:
-    """End what runs in a thread, and give the right to write to it back."""
+    """The thread is put away or gone: it is loaded no more."""
     if loaded is not None:
-        _stop(loaded)
         loaded.server.threads.remove(loaded)

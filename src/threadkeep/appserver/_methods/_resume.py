@@ -21,11 +21,12 @@ from threadkeep.appserver._methods._loading import (
 )
 from threadkeep.appserver._thread_ids import named_thread, plain
 from threadkeep.appserver._wire import deprecation, thread_json
+from threadkeep.errors import ThreadkeepError
 
 if TYPE_CHECKING:
     from threadkeep.appserver._call import Call
     from threadkeep.appserver._loaded import LoadedThread
-    from threadkeep.store import Snapshot
+    from threadkeep.store import Snapshot, Writer
 
 __all__ = ["thread_resume"]
 
@@ -41,9 +42,6 @@ def thread_resume(call: Call) -> Any:
     thread_id = by_path(call) if params.get("path") else named_thread(call)
     thread = server.threads.get(thread_id)
     if thread is None:
-        known = refuse_archived(server, thread_id)
-        if not params.get("excludeTurns") and known.mode == "paginated":
-            call.connection.notify("deprecationNotice", deprecation())
         _cold(call, thread_id)
     else:
         _hot(call, thread)
@@ -83,7 +81,7 @@ def by_path(call: Call) -> str:
 def _cold(call: Call, thread_id: str) -> None:
     server = call.server
     with ExitStack() as undoing:
-        writer = server.store.writer(thread_id)  # before the snapshot: nobody else appends after it
+        writer = _writer(call, thread_id)  # before the snapshot: nobody else appends after it
         undoing.callback(writer.close)
         snapshot = server.store.snapshot(thread_id)
         undoing.callback(snapshot.close)
@@ -108,6 +106,28 @@ def _cold(call: Call, thread_id: str) -> None:
     tell_of_damage(thread)
 
 
+def _writer(call: Call, thread_id: str) -> Writer:
+    """The right to write to the thread; whether or not it can be had, the client is told of what it asks for first.
+
+    Raises:
+        RpcError: The thread is archived.
+        ThreadkeepError: It cannot be loaded.
+    """
+    try:
+        writer = call.server.store.writer(thread_id)
+    except ThreadkeepError:
+        _notice(call, refuse_archived(call.server, thread_id).mode)
+        raise
+    _notice(call, writer.mode)
+    return writer
+
+
+def _notice(call: Call, mode: str) -> None:
+    """Tell a client that it should not ask for a whole paginated history."""
+    if mode == "paginated" and not call.params.get("excludeTurns"):
+        call.connection.notify("deprecationNotice", deprecation())
+
+
 def _hot(call: Call, thread: LoadedThread) -> None:
     """The thread is loaded: its settings are not changed, and the answer and what follows it leave no gap."""
     if not thread.materialized:
@@ -116,8 +136,7 @@ def _hot(call: Call, thread: LoadedThread) -> None:
         snapshot = call.server.store.snapshot(thread.id)
         kept = False
         try:
-            if not call.params.get("excludeTurns") and thread.mode == "paginated":
-                call.connection.notify("deprecationNotice", deprecation())
+            _notice(call, thread.mode)
             thread.watch(call.connection)
             head = _head(snapshot)
             usage = None if call.params.get("excludeTurns") else usage_json(thread.id, snapshot.latest())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from threadkeep.appserver._failures import refuse_project
 from threadkeep.appserver._loaded import LoadedThread
 from threadkeep.appserver._methods._loading import warn_of_settings
 from threadkeep.appserver._wire import thread_json
@@ -31,6 +32,7 @@ def thread_start(call: Call) -> Any:
     from threadkeep.appserver._git import git_facts
 
     server, params = call.server, call.params
+    refuse_project(params)
     settings = session_settings(server.config, params)
     ephemeral = bool(params.get("ephemeral"))
     git = git_facts(settings.cwd)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from threadkeep.appserver import _rpc
+from threadkeep.appserver._loaded import wait_for_the_end
+from threadkeep.appserver._settings_change import keep_settings, tell_settings
 from threadkeep.appserver._thread_ids import named_thread
 from threadkeep.records import response_item
 from threadkeep.store import NewRecord
@@ -22,9 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["thread_compact_start", "thread_inject_items", "turn_interrupt", "turn_start", "turn_steer"]
 
 Json = dict[str, Any]
-
-ENDING_SECONDS: Final = 30.0
-"""Seconds that a request waits for a turn that is about to end."""
 
 MOST_ITEMS: Final = 10_000
 """Response items that may be put into a thread at once."""
@@ -43,7 +42,6 @@ def turn_start(call: Call) -> Any:
     """
     from threadkeep.appserver._input import user_input
     from threadkeep.appserver._running import Run
-    from threadkeep.appserver._settings_change import change_settings
     from threadkeep.appserver._telling import turn_json
 
     thread, params = _loaded(call), call.params
@@ -51,7 +49,8 @@ def turn_start(call: Call) -> Any:
     running = _take_over(thread, given)
     if running is not None:
         return {"turn": turn_json(running.turn_id)}
-    change_settings(thread, params)
+    if keep_settings(thread, thread.settings.changed(params, call.server.config)):
+        tell_settings(thread)
     schema, tier = params.get("outputSchema"), params.get("serviceTierForTurn")
     run = Run(thread, given, output_schema=schema, service_tier=tier)
     _begin(call, thread, run, {"turn": turn_json(run.turn_id)})
@@ -69,15 +68,10 @@ def _take_over(thread: LoadedThread, given: UserInput) -> Run | None:
         raise _rpc.internal("failed to submit turn input: ActiveTurnNotSteerable { turn_kind: Compact }")
     if run.hear(given):
         return run
-    _wait_for_the_end(run)
+    wait_for_the_end(run)
     if run.unsure:
         thread.renew()
     return None
-
-
-def _wait_for_the_end(run: Run) -> None:
-    if not run.ended.wait(ENDING_SECONDS):
-        raise _rpc.internal(f"turn {run.turn_id} is ending and has not ended yet; try again")
 
 
 def _begin(call: Call, thread: LoadedThread, run: Run, answer: Json) -> None:
@@ -130,7 +124,7 @@ def turn_interrupt(call: Call) -> Any:
     if not expected:
         call.respond({})
     run.interrupt(lambda: call.respond({}))
-    _wait_for_the_end(run)
+    wait_for_the_end(run)
     return {}
 
 
@@ -143,7 +137,7 @@ def thread_compact_start(call: Call) -> Any:
     if running is not None:
         call.respond({})
         running.interrupt(replaced=True)
-        _wait_for_the_end(running)
+        wait_for_the_end(running)
     _begin(call, thread, Run(thread, None), {})
     return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from threadkeep.appserver.engine._outputs import as_loaded
+from threadkeep.appserver.engine._outputs import OUTPUTS, as_loaded, output_item
 from threadkeep.appserver.engine._protocol import (
     Compacted,
     Compacting,
@@ -22,8 +22,10 @@ from threadkeep.appserver.engine._protocol import (
     TurnSettings,
     Usage,
 )
+from threadkeep.appserver.engine._sent import is_known
 
 __all__ = [
+    "OUTPUTS",
     "Compacted",
     "Compacting",
     "Engine",
@@ -42,4 +44,6 @@ __all__ = [
     "TurnSettings",
     "Usage",
     "as_loaded",
+    "is_known",
+    "output_item",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from threadkeep.appserver.engine._errors import CallFailed, answered_with, disconnected, not_connected
+from threadkeep.appserver.engine._errors import CallFailed, disconnected, not_connected
 from threadkeep.appserver.engine._stream import Completed, ResponseReader, server_sent_data
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class ModelCall:
         return await self._sent(body)
 
     async def _sent(self, body: bytes) -> AsyncStream[object]:
-        from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncStream
+        from openai import APIConnectionError, APITimeoutError, AsyncStream
 
         try:
             return await self._client.post(
@@ -138,13 +138,12 @@ class ModelCall:
                 stream=True,
                 stream_cls=AsyncStream[object],
             )
-        except APIStatusError as error:
-            response = error.response
-            raise answered_with(response.status_code, response.headers, response.text, str(response.url)) from None
         except APITimeoutError as error:
             raise not_connected("timed out", refused=type(error.__cause__).__name__ == "ConnectTimeout") from None
         except APIConnectionError as error:
             cause = error.__cause__
+            if isinstance(cause, CallFailed):
+                raise cause from None
             raise not_connected(
                 str(cause) or type(cause).__name__, refused=type(cause).__name__ == "ConnectError"
             ) from None

@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 
 from threadkeep._version import __version__
 from threadkeep.appserver._config_values import ConfigProblem
+from threadkeep.appserver.engine._errors import answered_with
 from threadkeep.appserver.engine._protocol import EngineFailure
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ __all__ = ["Clients", "Endpoint"]
 
 MAX_CLIENTS: Final = 32
 """Clients that are kept for the next call; the oldest is let go of."""
+MAX_REFUSAL: Final = 1024 * 1024
+"""Bytes that are read of an answer that says no."""
 CONNECT_SECONDS: Final = 30.0
 """Longest time that making a connection takes."""
 _NO_KEY: Final = "none"
@@ -104,7 +108,7 @@ class Clients:
 
 def _new_endpoint(provider: Provider, base_url: str, key: str | None, headers: Mapping[str, str]) -> Endpoint:
     try:
-        from openai import AsyncOpenAI, Omit, Timeout
+        from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Omit, Timeout
     except ModuleNotFoundError:
         raise EngineFailure("model calls need the openai package: pip install 'threadkeep[server]'") from None
 
@@ -116,13 +120,36 @@ def _new_endpoint(provider: Provider, base_url: str, key: str | None, headers: M
     }
     said = {name.lower() for name in headers}
     merged = {**{name: value for name, value in mine.items() if name.lower() not in said}, **headers}
-    client = AsyncOpenAI(
-        api_key=key or _NO_KEY,
-        base_url=base_url,
-        default_headers=merged,  # type: ignore[arg-type] # it takes what takes a header away, too
-        default_query=dict(provider.query_params),
-        max_retries=0,
-        timeout=Timeout(max(provider.stream_idle_timeout_ms, 1) / 1000, connect=CONNECT_SECONDS),
-    )
-    unsent: dict[str, str | Omit] = {} if key is not None or "authorization" in said else {"Authorization": Omit()}
+    try:
+        urlsplit(base_url).port  # noqa: B018 - the package looks at it when it connects
+        client = AsyncOpenAI(
+            api_key=key or _NO_KEY,
+            base_url=base_url,
+            default_headers=merged,  # type: ignore[arg-type] # it takes what takes a header away, too
+            default_query=dict(provider.query_params),
+            max_retries=0,
+            timeout=Timeout(max(provider.stream_idle_timeout_ms, 1) / 1000, connect=CONNECT_SECONDS),
+            http_client=DefaultAsyncHttpxClient(event_hooks={"response": [_check]}),
+        )
+    except Exception:  # noqa: BLE001 - of a kind of its own; its text tells the address, which may hold a secret
+        raise EngineFailure(
+            f"provider {provider.id} cannot be called: its base_url, or a proxy of the environment, is no address"
+        ) from None
+    unsent: dict[str, str | Omit] = {} if key or "authorization" in said else {"Authorization": Omit()}
     return Endpoint(client, unsent)
+
+
+async def _check(response: Any) -> None:
+    """Look at a response before anybody reads it: of an answer that says no, only a beginning is read.
+
+    Raises:
+        CallFailed: It says no.
+    """
+    if response.is_success or response.has_redirect_location:
+        return
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) >= MAX_REFUSAL:
+            break
+    raise answered_with(response.status_code, response.headers, body.decode(errors="replace"), str(response.url))

@@ -195,9 +195,9 @@ def _reason(status: int) -> str:
 
 
 def _seconds(text: str | None) -> float | None:
-    """A ``retry-after`` in seconds; None where it is absent or a date."""
+    """A ``retry-after`` in seconds; None where it is absent or a date, 0 where it is no number."""
     try:
-        return min(max(float(text), 0.0), MAX_DELAY) if text is not None else None
+        return min(max(0.0, float(text)), MAX_DELAY) if text is not None else None
     except ValueError:
         return None
 

@@ -1,4 +1,4 @@
-"""Outputs of tools: how much of one a model is shown (0.169.0 observed)."""
+"""Outputs of tools: the items that they are, and how much of one a model is shown (0.169.0 observed)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,22 @@ if TYPE_CHECKING:
 
     from threadkeep.replay import ContextItem
 
-__all__ = ["as_loaded", "shown_output"]
+__all__ = ["OUTPUTS", "as_loaded", "output_item", "shown_output"]
 
 BYTES_PER_TOKEN: Final = 4
 """What a token counts as where only bytes are known."""
 UNKNOWN_MODEL_BYTES: Final = 12_000
 """Bytes of one tool output that a model is shown which nobody knows."""
 
-_OUTPUTS: Final = frozenset({"function_call_output", "custom_tool_call_output"})
+OUTPUTS: Final = {
+    "function_call": ("fco", "function_call_output"),
+    "custom_tool_call": ("ctco", "custom_tool_call_output"),
+    "local_shell_call": ("fco", "function_call_output"),
+    "tool_search_call": ("tso", "tool_search_output"),
+}
+"""Of each kind of call: the prefix of its output's id, and the kind of its output."""
+
+_CUT: Final = frozenset({"function_call_output", "custom_tool_call_output"})
 
 
 class _Kind(msgspec.Struct):
@@ -29,6 +37,26 @@ class _Kind(msgspec.Struct):
 
 
 _decode_kind: Final = msgspec.json.Decoder(_Kind).decode
+
+
+def output_item(kind: str, call_id: str, output: Any, *, item_id: str | None = None) -> dict[str, Any]:
+    """The item that answers a call; a search for tools has no words for its answer: it finds none.
+
+    Args:
+        kind: The kind of the call.
+        call_id: Which call it is.
+        output: What the model sees.
+        item_id: The item's id, without its prefix; None for an item without one.
+    """
+    prefix, answer = OUTPUTS[kind]
+    named = {"id": f"{prefix}_{item_id}"} if item_id is not None else {}
+    nothing = {"status": "completed", "execution": "client", "tools": []}
+    return {
+        "type": answer,
+        **named,
+        "call_id": call_id,
+        **(nothing if answer == "tool_search_output" else {"output": output}),
+    }
 
 
 def as_loaded(items: Sequence[ContextItem], output_tokens: int | None) -> list[msgspec.Raw]:
@@ -62,7 +90,7 @@ def shown_output(item: msgspec.Raw, output_tokens: int | None) -> msgspec.Raw:
     unit, budget = (
         ("chars", UNKNOWN_MODEL_BYTES) if output_tokens is None else ("tokens", output_tokens * BYTES_PER_TOKEN)
     )
-    if len(item) <= budget or _decode_kind(item).type not in _OUTPUTS:
+    if len(item) <= budget or _decode_kind(item).type not in _CUT:
         return item
     members: dict[str, Any] = msgspec.json.decode(item, type=dict[str, msgspec.Raw])
     members["output"] = _cut_output(msgspec.json.decode(members["output"]), unit, budget)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from threadkeep.appserver.engine._outputs import OUTPUTS, output_item
 from threadkeep.records import CompactionTrigger, present, response_item
 
 if TYPE_CHECKING:
@@ -28,14 +29,7 @@ _decode_text: Final = msgspec.json.Decoder(str).decode
 _SYNTHETIC_IDS: Final = uuid.UUID("90d38d3e-6a5b-4d52-bfe2-2f1e634bfac4")
 """Namespace of the ids of outputs that are made up (0.169.0 observed)."""
 
-_OUTPUTS: Final = {
-    "function_call": ("fco", "function_call_output"),
-    "local_shell_call": ("fco", "function_call_output"),
-    "custom_tool_call": ("ctco", "custom_tool_call_output"),
-    "tool_search_call": ("tso", "tool_search_output"),
-}
-"""Of each kind of call: the prefix of its output's id, and the kind of its output."""
-_OUTPUT_KINDS: Final = frozenset(kind for _, kind in _OUTPUTS.values())
+_OUTPUT_KINDS: Final = frozenset(kind for _, kind in OUTPUTS.values())
 
 _SENT: Final = {
     "message": (("role", "content", "status", "phase"), ()),
@@ -109,14 +103,14 @@ def sent_items(history: Iterable[msgspec.Raw], *, openai: bool) -> list[dict[str
         The items as JSON values, with `msgspec.Raw` where nothing has to change.
     """
     items = [_taken_apart(raw) for raw in history]
-    calls = {(_OUTPUTS[item.kind][1], item.call_id) for item in items if item.kind in _OUTPUTS}
+    calls = {(OUTPUTS[item.kind][1], item.call_id) for item in items if item.kind in OUTPUTS}
     outputs = {(item.kind, item.call_id) for item in items if item.kind in _OUTPUT_KINDS}
     sent: list[dict[str, Any]] = []
     for item in items:
         if item.kind == "configuration_update" or _is_orphan(item, calls):
             continue
         sent.append(_sent(item, openai=openai))
-        if item.kind in _OUTPUTS and item.call_id is not None and (_OUTPUTS[item.kind][1], item.call_id) not in outputs:
+        if item.kind in OUTPUTS and item.call_id is not None and (OUTPUTS[item.kind][1], item.call_id) not in outputs:
             sent.append(_missing_output(item))
     return sent
 
@@ -247,21 +241,17 @@ def _kinds(raw: msgspec.Raw) -> list[str] | None:
 
 def _missing_output(call: _Item) -> dict[str, Any]:
     """The output that a call without one is sent with; its id is made from the call's."""
-    prefix, kind = _OUTPUTS[call.kind]
-    output: dict[str, Any] = {"type": kind, "call_id": call.call_id}
-    if id_ := _text(call.members, "id"):
-        output["id"] = f"{prefix}_{uuid.uuid5(_SYNTHETIC_IDS, f'{prefix}:{id_}')}"
-    if kind == "tool_search_output":
-        return {**output, "status": "completed", "execution": "client", "tools": []}
-    return {**output, "output": "aborted"}
+    id_, prefix = _text(call.members, "id"), OUTPUTS[call.kind][0]
+    made = str(uuid.uuid5(_SYNTHETIC_IDS, f"{prefix}:{id_}")) if id_ else None
+    return output_item(call.kind, call.call_id or "", "aborted", item_id=made)
 
 
 def without_oldest(history: Sequence[msgspec.Raw]) -> list[msgspec.Raw]:
     """A history without its oldest item; where that is a call or an output, without what belongs to it, too."""
     oldest = _taken_apart(history[0])
-    kinds = {oldest.kind} | {kind for _, kind in [_OUTPUTS.get(oldest.kind, ("", ""))]}
-    kinds |= {kind for kind, (_, output) in _OUTPUTS.items() if output == oldest.kind}
+    kinds = {oldest.kind, OUTPUTS.get(oldest.kind, ("", ""))[1]}
+    kinds |= {kind for kind, (_, output) in OUTPUTS.items() if output == oldest.kind}
     rest = list(history[1:])
-    if oldest.call_id is None or (oldest.kind not in _OUTPUTS and oldest.kind not in _OUTPUT_KINDS):
+    if oldest.call_id is None or (oldest.kind not in OUTPUTS and oldest.kind not in _OUTPUT_KINDS):
         return rest
     return [raw for raw in rest if (item := _taken_apart(raw)).call_id != oldest.call_id or item.kind not in kinds]

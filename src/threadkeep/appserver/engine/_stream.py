@@ -5,7 +5,7 @@ Items are taken as the bytes that the provider sent; only one without an id gets
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 __all__ = ["Completed", "ResponseReader", "server_sent_data"]
+
+Count = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
+"""Tokens; sums of these numbers, too, are ones that every reader of a rollout takes."""
 
 MAX_EVENT_BYTES: Final = 64 * 1024 * 1024
 """Bytes that one event of a stream has at most."""
@@ -91,15 +94,15 @@ class _Event(msgspec.Struct):
 
 
 class _Details(msgspec.Struct):
-    cached_tokens: int | None = 0
-    cache_write_tokens: int | None = 0
-    reasoning_tokens: int | None = 0
+    cached_tokens: Count | None = 0
+    cache_write_tokens: Count | None = 0
+    reasoning_tokens: Count | None = 0
 
 
 class _Usage(msgspec.Struct):
-    input_tokens: int = 0
-    output_tokens: int = 0
-    total_tokens: int = 0
+    input_tokens: Count = 0
+    output_tokens: Count = 0
+    total_tokens: Count = 0
     input_tokens_details: _Details | None = None
     output_tokens_details: _Details | None = None
 
@@ -159,6 +162,7 @@ class ResponseReader:
 
     def _item(self, item: msgspec.Raw, *, done: bool) -> Event | None:
         try:
+            msgspec.json.decode(item)  # text that is none hides in the members that nobody looks at
             beginning = _decode_beginning(item)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None

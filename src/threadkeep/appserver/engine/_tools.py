@@ -7,20 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from threadkeep.appserver.engine._ids import new_id
+from threadkeep.appserver.engine._outputs import OUTPUTS, output_item
 from threadkeep.appserver.engine._protocol import ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["Tools", "is_call", "output_of"]
-
-_OUTPUTS: Final = {
-    "function_call": ("fco", "function_call_output"),
-    "custom_tool_call": ("ctco", "custom_tool_call_output"),
-    "local_shell_call": ("fco", "function_call_output"),
-    "tool_search_call": ("tso", "tool_search_output"),
-}
-"""Of each kind of call that is answered here: the prefix of its output's id, and the kind of its output."""
 
 
 class _Call(msgspec.Struct):
@@ -97,18 +90,14 @@ class Tools:
 def is_call(item: msgspec.Raw) -> bool:
     """Whether an item of the model is a call that it awaits an answer to."""
     call = _decode_call(item)
-    return call.type in _OUTPUTS and call.call_id is not None and call.execution != "server"
+    return call.type in OUTPUTS and call.call_id is not None and call.execution != "server"
 
 
 def output_of(item: msgspec.Raw, output: Any) -> msgspec.Raw:
     """The item that answers a call."""
     call = _decode_call(item)
-    prefix, kind = _OUTPUTS[call.type]
-    answer: dict[str, Any] = {"type": kind, "id": f"{prefix}_{new_id()}", "call_id": call.call_id}
-    # A search for tools has no words for its answer: it finds none.
-    nothing = {"status": "completed", "execution": "client", "tools": []}
-    answer |= nothing if kind == "tool_search_output" else {"output": output}
-    return msgspec.Raw(msgspec.json.encode(answer))
+    assert call.call_id is not None, "it awaits no answer"
+    return msgspec.Raw(msgspec.json.encode(output_item(call.type, call.call_id, output, item_id=new_id())))
 
 
 def _parameters(schema: Any) -> Any:

@@ -80,8 +80,15 @@ class LocalBackend:
 
     @property
     def shared_with_codex(self) -> bool:
-        """Whether Codex uses this home, going by the files that only it makes."""
-        return any(self.files.exists(os.path.join(self.home, sign)) for sign in CODEX_SIGNS)
+        """Whether Codex uses this home, going by the files that only it makes.
+
+        Raises:
+            StorageFailure: The home cannot be looked into.
+        """
+        try:
+            return any(self.files.exists(os.path.join(self.home, sign)) for sign in CODEX_SIGNS)
+        except OSError as error:
+            raise StorageFailure(f"cannot look into the home: {error.strerror}", path=self.home) from error
 
     @property
     def catalog(self) -> Catalog:
@@ -108,10 +115,12 @@ class LocalBackend:
 
     def troubles(self) -> list[str]:
         """What of the home could not be read, for people."""
-        found = [self._codex.trouble, self._index.trouble]
-        if self._names_index is not None:
-            found += self._names_index.troubles()
+        found = [self._codex.trouble, self._index.trouble, *self.unlisted()]
         return [trouble for trouble in found if trouble is not None]
+
+    def unlisted(self) -> list[str]:
+        """Which of the home's folders and rollouts could not be looked at."""
+        return self._names_index.troubles() if self._names_index is not None else []
 
     # Finding
 
@@ -150,11 +159,19 @@ class LocalBackend:
 
         Raises:
             ThreadNotFound: The file is gone.
+            StorageFailure: It cannot be looked at.
         """
         try:
             facts = self.files.stat(self.path_of(ref))
-        except OSError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise self._gone(ref, error) from error
+        except OSError as error:
+            raise StorageFailure(
+                f"cannot look at the rollout: {error.strerror}",
+                thread=ref.thread_id,
+                rollout=ref.rollout_id,
+                path=self.path_of(ref),
+            ) from error
         return RolloutStat(facts.st_size, facts.st_mtime_ns, f"{facts.st_dev}:{facts.st_ino}")
 
     def facts(self, thread_ids: Sequence[str]) -> dict[str, Facts]:
@@ -230,6 +247,10 @@ class LocalBackend:
                 return ZstdSource(self.files, path, rollout_id, cost, self._tails)
             return FileSource(self.files, path, rollout_id, cost, find=lambda: self._place_of(rollout_id))
         except FileNotFoundError as error:
+            if self.unlisted():
+                raise StorageFailure(
+                    f"the rollout is not where it was, and {self.unlisted()[0]}", rollout=rollout_id, path=path
+                ) from error
             raise ThreadNotFound("the rollout's file is gone", rollout=rollout_id, path=path) from error
         except OSError as error:
             raise StorageFailure(f"cannot open the rollout: {error.strerror}", rollout=rollout_id, path=path) from error

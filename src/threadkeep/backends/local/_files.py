@@ -164,11 +164,14 @@ class Files:
         """The whole of a small file.
 
         Raises:
-            OSError: It cannot be read, or holds more than ``limit`` bytes.
+            OSError: It cannot be read, is no file, or holds more than ``limit`` bytes.
         """
-        fd = self.open(path, os.O_RDONLY)
+        fd = self.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe in its place is not waited for
         try:
-            size = self.fstat(fd).st_size
+            facts = self.fstat(fd)
+            if not stat.S_ISREG(facts.st_mode):
+                raise OSError(errno.EINVAL, "it is no plain file", path)
+            size = facts.st_size
             if size > limit:
                 raise OSError(27, f"the file holds {size} bytes, more than the bound of {limit}", path)
             parts: list[bytes] = []

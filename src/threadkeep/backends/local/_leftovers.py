@@ -104,7 +104,7 @@ def _temporary(home: LocalBackend, folder: str) -> Iterator[Leftover]:
         if not (name.startswith(".threadkeep-") and name.endswith(".tmp")):
             continue
         path = os.path.join(home.home, folder, name)
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             if _age_ms(home, path) >= _OLD_MS:
                 yield Leftover(
                     "temporary-file",

@@ -245,6 +245,7 @@ class Names:
     def stats(self) -> Iterator[tuple[RolloutRef, RolloutStat]]:
         """Every rollout with its size, time and identity: one pass over the folders, one ``stat`` a file."""
         walk = _Walk(self._files, self._home)
+        self._troubles.clear()
         for folder, depth, _ in walk:
             try:
                 names, below = _read_folder(self._files.scandir(os.path.join(self._home, folder)), folder)
@@ -267,6 +268,7 @@ class Names:
                     _ref(folder, entry.name, name),
                     RolloutStat(facts.st_size, facts.st_mtime_ns, f"{facts.st_dev}:{facts.st_ino}"),
                 )
+        self._troubles.update((folder, f"the folder {folder} cannot be read") for folder in walk.blocked)
 
     def _ask(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """The answer of the catalog; one that turned out to be damaged is filled from the folders, and asked again."""

@@ -123,7 +123,13 @@ class FileSource:
             raise StorageFailure(
                 f"cannot open the rollout again: {error.strerror}", rollout=self._rollout_id, path=self._path
             ) from error
-        facts = self._files.fstat(fd)
+        try:
+            facts = self._files.fstat(fd)
+        except OSError as error:
+            self._files.close(fd)
+            raise StorageFailure(
+                f"cannot look at the rollout again: {error.strerror}", rollout=self._rollout_id, path=self._path
+            ) from error
         if (facts.st_dev, facts.st_ino) != self._identity or facts.st_size < self._size:
             self._files.close(fd)
             raise CorruptHistory(
