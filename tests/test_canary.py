@@ -13,7 +13,7 @@ from tests.codex.make_fixtures import READER
 def test_the_binary_under_test_is_the_newest_that_the_suite_knows() -> None:
     """Another version: run the whole suite with it, look at what differs, then change ``NEWEST_CODEX``."""
     done = subprocess.run(
-        [find_codex(), "--version"], capture_output=True, check=True, timeout=30, stdin=subprocess.DEVNULL
+        [find_codex(), "--version"], capture_output=True, check=True, timeout=60, stdin=subprocess.DEVNULL
     )
     assert done.stdout.decode().split() == ["codex-cli", NEWEST_CODEX]
 

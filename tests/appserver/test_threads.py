@@ -248,6 +248,13 @@ def test_a_fork_has_what_came_before_and_is_told(client: Client, make_thread: Ma
         assert place(client, lambda message, number=number: message.get("id") == number) < started  # type: ignore[misc]
 
 
+def test_a_fork_says_who_began_the_conversation(client: Client, make_thread: MakeThread, mode: str) -> None:
+    thread = make_thread(1, mode=mode)
+    began = client.request("thread/read", {"threadId": thread})["thread"]["originator"]
+    assert began != client.request("thread/start", {})["thread"]["originator"], "the client is another one"
+    assert client.request("thread/fork", {"threadId": thread})["thread"]["originator"] == began
+
+
 def test_what_cannot_be_forked_is_refused(client: Client, make_thread: MakeThread) -> None:
     paginated, legacy = make_thread(2), make_thread(2, mode="legacy")
     for params, message in (

@@ -13,6 +13,7 @@ import pytest
 
 from threadkeep.bench._bench import BenchRow, Limit, Machine, Report, bench
 from threadkeep.bench._demo import demo
+from threadkeep.bench._limit import bare_append
 from threadkeep.bench._measure import Measured
 from threadkeep.bench._svg import drawn
 
@@ -91,6 +92,11 @@ def test_the_benchmark_answers_in_json_and_draws(tmp_path: Path) -> None:
     assert operations == {"resume", "page", "fork", "read", "list", "replay"}
     assert {row["mode"] for row in report["rows"]} == {"legacy"}
     assert len(report["limits"]) == 2
+    (appends,) = report["appends"]
+    assert (appends["mode"], appends["pairs"]) == ("legacy", 20)
+    assert 6_300 < appends["size"] < 6_500
+    assert appends["bareMs"] > 0
+    assert appends["ratio"] > 0
     assert {row["age"] for row in report["aged"]} == {
         "no-resume-metadata",
         "no-window-number",
@@ -159,3 +165,13 @@ def test_a_picture_is_refused_before_anything_is_measured(tmp_path: Path) -> Non
 def test_a_mode_that_was_not_measured_is_not_drawn() -> None:
     with pytest.raises(ValueError, match="legacy"):
         drawn(report_of(resume=1.0), "legacy")
+
+
+def test_an_append_is_paired_with_a_bare_one_of_the_same_bytes_in_changing_order(tmp_path: Path) -> None:
+    bare, seen = tmp_path / "bare", []
+    pairs = bare_append(str(bare), b"0123456789", lambda: seen.append(bare.stat().st_size), 3)
+
+    assert len(pairs) == 3
+    assert seen == [10, 10, 30, 30]  # after, before, after, before the other; the first pair does not count
+    assert bare.read_bytes() == b"0123456789" * 4
+    assert all(pair.bare_ms > 0 and pair.append_ms > 0 for pair in pairs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 import pytest
@@ -57,6 +57,35 @@ def test_the_last_checkpoint_stands_where_the_recipe_says(size: int) -> None:
 
     assert size <= total < size + 200_000
     assert 400_000 < after < 700_000
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_checkpoints_stand_where_the_recipe_says(mode: str) -> None:
+    def turns_before_checkpoints(**placed: Any) -> list[int]:
+        turns, found = 0, []
+        for line in generate(Recipe(mode=mode, size=6_000_000, tail=1_000_000, **placed), Generated()):
+            record = record_of(0, line[:-1])
+            turns += record.subtype == "task_complete"
+            if record.kind == "compacted":
+                found.append(turns)
+        return found
+
+    assert turns_before_checkpoints(checkpoints="none") == []
+    assert turns_before_checkpoints(checkpoints="early") == [1]
+    assert len(turns_before_checkpoints(checkpoints="late")) == 2
+
+
+def test_turns_are_rolled_back_as_often_as_the_recipe_says() -> None:
+    made = Generated()
+    lines = list(generate(Recipe(mode=LEGACY, size=600_000, tail=100_000, rollback_every=3), made))
+
+    kinds = [record_of(0, line[:-1]).subtype for line in lines]
+    assert made.rollbacks == kinds.count("thread_rolled_back") == (made.turns - made.compactions) // 3 > 1
+
+
+def test_a_paginated_thread_has_no_rollbacks() -> None:
+    with pytest.raises(ValueError, match="only legacy"):
+        list(generate(Recipe(mode=PAGINATED, rollback_every=3), Generated()))
 
 
 def test_a_home_is_made_once_and_found_again(tmp_path: Path) -> None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from tests.property.answers import all_items, all_turns, item_pages, limits, small_bounds, turn_pages, views
 from tests.property.histories import Part, orderly
-from tests.property.lineages import Family, lineages
+from tests.property.lineages import Family, Rollout, lineages
 from tests.property.promises import one_at_a_time
 
 from threadkeep.records import LEGACY, PAGINATED
-
-if TYPE_CHECKING:
-    from tests.property.lineages import Rollout
 
 pytestmark = pytest.mark.slow
 
@@ -115,3 +112,15 @@ def test_items_are_paged_on_while_others_are_appended(drawn: Any, limit: int) ->
         paged = named(item_pages(family, limit, descending=False, between=appender(family, bits)))
     assert paged == named(all_items(family))[: len(paged)]
     assert len(paged) >= len(before)
+
+
+@pytest.mark.parametrize("descending", [True, False])
+def test_what_a_child_completes_of_a_turn_that_was_rolled_back_before_it_shows_on_no_page(descending: bool) -> None:
+    def turn(number: int, *more: Part) -> list[Part]:
+        names = ("start", "settings of the turn", "user", "said")
+        return [*(Part(name, number, number) for name in names), *more, Part("complete", number, number)]
+
+    root = Rollout("legacy", [*turn(0), *turn(1, Part("roll back all", 0, 1))], [], [], pinned=False)
+    child = Rollout("paginated", turn(2, Part("planned", 0, 0)), [], [], pinned=False)
+    family = Family([root, child])
+    assert [entry["item"]["id"] for entry in item_pages(family, 1, descending=descending)] == ["u0"]

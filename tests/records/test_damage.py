@@ -135,7 +135,8 @@ CASES: Final = {
     "blank line": Case([meta(), started(1), b"", said(2), done(3)], "blank-line", 3),
     "line of spaces": Case([meta(), started(1), b" \t ", said(2), done(3)], "blank-line", 3),
     "zeros in a line": middle(b"\0" * 40, "nul-bytes"),
-    "zeros after the start of a line": middle(said(2)[:30] + b"\0" * 10, "nul-bytes"),
+    "zeros after the start of a line": middle(said(2)[:30] + b"\0" * 10, "cut-short"),
+    "zeros within a line": middle(said(2)[:30] + b"\0" * 10 + said(2)[40:], "nul-bytes"),
     "zeros at the end": Case([*healthy(), b"\0" * 512], "nul-tail", 5, tail=b""),
     "zeros after a torn line": Case(
         [*healthy(), TORN + b"\0" * 99], "nul-tail", 5, len(TORN), tail=b"", also={"torn-tail": 1}
@@ -147,7 +148,11 @@ CASES: Final = {
     "last line at work": Case([*healthy(), TORN], "being-written", 5, tail=b"", being_written=True),
     "whole last line at work": Case(healthy(), "being-written", 4, tail=b"", being_written=True),
     "no last newline": Case(healthy(), "missing-newline", 4, tail=b""),
-    "half a line": middle(said(2)[:-9], "not-json"),
+    "half a line": middle(said(2)[:-9], "cut-short"),
+    "the first byte of a line": middle(said(2)[:1], "cut-short"),
+    "a line cut within a character": middle(said(2, "\N{SNOWMAN}").partition(b"\x98")[0], "cut-short"),
+    "a line cut within a number": middle(b'{"timestamp":"2026-11-22T10:00:00.000Z","ordinal":-', "cut-short"),
+    "a line without its beginning": middle(said(2)[9:], "not-json"),
     "text": middle(b"hello", "not-json"),
     "latin-1": middle(said(2, "caf?").replace(b"?", b"\xe9"), "invalid-utf8"),
     "half a character": middle(said(2, "?").replace(b"?", rb"\ud83d"), "lone-surrogate"),

@@ -12,6 +12,12 @@ from threadkeep.records import item_of, record_of
 MESSAGE = b'{"type":"message","role":"user","content":[{"type":"input_text","text":"hi"}]}'
 CALL = b'{"type":"function_call","name":"run","arguments":"{}","call_id":"c"}'
 HEADS = (b'{"timestamp":"2026-01-02T03:04:05.678Z",', b'{"timestamp":"2026-01-02T03:04:05.678Z","ordinal":7,')
+ODD_HEADS = (
+    b'{"timestamp":"2026-01-02T03:04:05.678Z","ordinal":007,',
+    b'{"timestamp":"2026-01-02T03:04:05\t678Z",',
+    b'{"timestamp":"2026-01-02T03:04:05\x00678Z",',
+    b'{"timestamp":"2026-01-02T03:04:05\x7f678Z",',
+)
 
 ODD = [
     MESSAGE[:-1] + b',"metadata":{"delivered_assistant_message":"x"}}',
@@ -53,7 +59,7 @@ def both(line: bytes) -> None:
 
 
 @pytest.mark.parametrize("payload", [MESSAGE, CALL, *ODD])
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("head", [*HEADS, *ODD_HEADS])
 def test_lines_of_every_form_hold_the_same_item_either_way(payload: bytes, head: bytes) -> None:
     both(line_of(payload, head))
 

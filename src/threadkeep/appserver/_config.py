@@ -22,7 +22,7 @@ from threadkeep.appserver._config_models import (
 from threadkeep.appserver._config_providers import BUILT_IN, Provider, built_in_providers, provider_of
 from threadkeep.appserver._config_session import SessionSettings, session_settings
 from threadkeep.appserver._config_types import check
-from threadkeep.appserver._config_values import ConfigProblem, dotted, laid_over, parse_override, place_of
+from threadkeep.appserver._config_values import ConfigProblem, deeper, dotted, laid_over, parse_override, place_of
 from threadkeep.appserver._git import repository_folder
 from threadkeep.appserver._regular_files import read_regular
 
@@ -424,6 +424,10 @@ def _working_folder() -> str | None:
         return None
 
 
+_MOST_NESTED: Final = 256
+"""How deep the values of a file may be nested: deeper ones could not be told to anybody as JSON."""
+
+
 def _read_file(path: str) -> tuple[dict[str, Any], str | None]:
     """The tables of a configuration file, and why it cannot be used."""
     import tomllib
@@ -438,6 +442,8 @@ def _read_file(path: str) -> tuple[dict[str, Any], str | None]:
     try:
         text = _text_of(path, "Failed to read config file").removeprefix("\ufeff")
         values = tomllib.loads(text)
+        if deeper(values, _MOST_NESTED):
+            return {}, f"{path}: values are nested too deep"
         check(values, where)
     except ConfigProblem as problem:
         return {}, str(problem)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["ConfigProblem", "dotted", "flattened", "laid_over", "parse_override", "place_of"]
+__all__ = ["ConfigProblem", "deeper", "dotted", "flattened", "laid_over", "parse_override", "place_of"]
 
 MAX_DEPTH: Final = 64
 """How deep tables are laid over each other: deeper ones are replaced as a whole."""
@@ -76,6 +76,21 @@ def flattened(values: Any, prefix: str = "", depth: int = 0) -> list[str]:
     for key, value in inner:
         names += flattened(value, f"{prefix}.{key}" if prefix else key, depth + 1)
     return names
+
+
+def deeper(values: Any, most: int) -> bool:
+    """Whether tables and arrays are nested deeper than ``most``: dotted keys nest without any end."""
+    level = [values]
+    for _ in range(most):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def place_of(text: str, names: Sequence[str]) -> str:

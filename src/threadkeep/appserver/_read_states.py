@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import threading
 from typing import Any, Final
 
@@ -33,6 +34,12 @@ class _Line(msgspec.Struct):
 
 
 _decode_line: Final = msgspec.json.Decoder(_Line).decode
+
+
+def _is_state(state: dict[str, Any]) -> bool:
+    """Whether a state that stands in the file is one that clients can be told."""
+    first = state.get("firstUnread", 0)
+    return isinstance(state.get("revision"), str) and (first is None or isinstance(first, dict))
 
 
 class ReadStates:
@@ -108,10 +115,10 @@ class ReadStates:
             self._lines = 0
             for line in file.read(MOST_BYTES).splitlines():
                 self._lines += 1
-                with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+                with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                     said = _decode_line(line)
                     self._states.pop(said.thread, None)
-                    if said.state is not None and {"firstUnread", "revision"} <= said.state.keys():
+                    if said.state is not None and _is_state(said.state):
                         self._states[said.thread] = said.state
             self._seen = stamp
 
@@ -122,7 +129,9 @@ class ReadStates:
             if self._lines > _SPARSE * (len(self._states) + 16):
                 self._write_anew()
             else:
-                with open(os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as file:
+                with open(
+                    os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o600), "ab"
+                ) as file:
                     file.write(msgspec.json.encode(line) + b"\n")
                 self._lines += 1
             self._seen = self._stamp()
@@ -139,5 +148,7 @@ class ReadStates:
         try:
             found = os.stat(self._path)
         except OSError:
+            return None
+        if not stat.S_ISREG(found.st_mode):  # a pipe would keep its reader waiting
             return None
         return found.st_mtime_ns, found.st_size

@@ -150,7 +150,8 @@ class Catalog:
                 batch = rollout_ids[start : start + _BATCH]
                 marks = ",".join("?" * len(batch))
                 query = f"SELECT rollout_id, stamp, data FROM rows WHERE rollout_id IN ({marks})"  # noqa: S608
-                found.update({key: (stamp, data) for key, stamp, data in db.execute(query, batch)})
+                rows = db.execute(query, batch)
+                found.update({key: (stamp, data) for key, stamp, data in rows if isinstance(data, bytes)})
             return found
 
         return self.run(work)
@@ -174,7 +175,7 @@ class Catalog:
                 "SELECT until, data FROM totals WHERE rollout_id = ? AND until <= ? ORDER BY until DESC LIMIT 1",
                 (rollout_id, until),
             ).fetchone()
-            return row
+            return row if row is not None and isinstance(row[1], bytes) else None
 
         return self.run(work)
 
@@ -199,7 +200,7 @@ class Catalog:
             row: tuple[str, bytes] | None = db.execute(
                 "SELECT stamp, data FROM boundaries WHERE rollout_id = ? AND until = ?", (rollout_id, until)
             ).fetchone()
-            return row
+            return row if row is not None and isinstance(row[1], bytes) else None
 
         return self.run(work)
 

@@ -200,9 +200,6 @@ class MemoryBackend:
     def troubles(self) -> list[str]:
         return []
 
-    def unlisted(self) -> list[str]:
-        return []
-
     # Finding
 
     def find(self, rollout_id: str) -> RolloutRef | None:
@@ -217,7 +214,7 @@ class MemoryBackend:
             found = [rollout.ref for rollout in self._rollouts.values() if rollout.ref.thread_id == thread_id]
         return sorted(found, key=lambda ref: ref.rollout_id)
 
-    def stats(self) -> Iterator[tuple[RolloutRef, RolloutStat]]:
+    def stats(self, missed: list[str] | None = None) -> Iterator[tuple[RolloutRef, RolloutStat]]:  # noqa: ARG002  # all can be looked at
         with self._lock:
             rollouts = list(self._rollouts.values())
         for rollout in rollouts:

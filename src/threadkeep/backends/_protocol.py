@@ -233,10 +233,6 @@ class Backend(Protocol):
         """What could not be read of what was looked at so far, for people: without it something may be missing."""
         ...
 
-    def unlisted(self) -> list[str]:
-        """Those of the `troubles` for which rollouts may have been left out of what was listed last."""
-        ...
-
     # Finding
 
     def find(self, rollout_id: str) -> RolloutRef | None:
@@ -251,8 +247,11 @@ class Backend(Protocol):
         """Every rollout of a thread, wherever it lies, oldest id first. Empty for an unknown thread."""
         ...
 
-    def stats(self) -> Iterator[tuple[RolloutRef, RolloutStat]]:
-        """Every rollout with what changes when it changes, in no particular order; one pass over the folders."""
+    def stats(self, missed: list[str] | None = None) -> Iterator[tuple[RolloutRef, RolloutStat]]:
+        """Every rollout with what changes when it changes, in no particular order; one pass over the folders.
+
+        At its end, what could not be looked at is added to ``missed``, for people: rollouts may have been left out.
+        """
         ...
 
     def by_creation(

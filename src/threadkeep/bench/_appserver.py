@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import statistics
-import subprocess
-import sys
-import tempfile
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from threadkeep.bench._appserver_beside import beside
 from threadkeep.bench._appserver_calls import CALLS
 from threadkeep.bench._appserver_crowd import CLIENTS, crowd
-from threadkeep.bench._appserver_homes import ServerHome, clean_environment
-from threadkeep.bench._appserver_process import ServerProcess, memory_of
+from threadkeep.bench._appserver_places import order, scratch, servers_of, used, version_of
+from threadkeep.bench._appserver_process import memory_of
 from threadkeep.bench._appserver_report import AppServerReport, AppServerRow, Served, Start, took
 from threadkeep.bench._appserver_socket import free_port
 from threadkeep.bench._bench import MB, MODES, SIZES, TAIL_BYTES, machine
@@ -25,54 +21,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from threadkeep.bench._appserver_calls import Call
+    from threadkeep.bench._appserver_places import Place, Server
     from threadkeep.bench._appserver_process import Answer
     from threadkeep.bench._home import BenchHome
 
-__all__ = ["CODEX", "PARTS", "THREADKEEP", "Server", "bench_app_server", "bytes_needed", "servers_of"]
-
-THREADKEEP: Final = "threadkeep"
-CODEX: Final = "codex"
+__all__ = ["MEMORY", "NO_CODEX", "PARTS", "bench_app_server", "bytes_needed"]
 
 PARTS: Final = ("calls", "beside", "crowd")
 """Calls on threads of every size; small requests beside a large answer; many clients at the same time."""
 
-_MEMORY: Final = "the most that the server's process had resident (VmHWM)"
+MEMORY: Final = "the most that the server's process had resident (VmHWM)"
 
 _SLOW_MS: Final = 3_000.0
 _SLOW_RUNS: Final = 3
 """So many runs are enough of what takes seconds."""
 
-_NO_CODEX: Final = "Codex is not installed here: nothing to compare with"
-_BLOCK: Final = 1 << 22
-
-
-class Server(NamedTuple):
-    """A server that is measured.
-
-    Attributes:
-        name: What it is called here.
-        command: What starts it on stdio.
-    """
-
-    name: str
-    command: tuple[str, ...]
-
-
-class _Place(NamedTuple):
-    """A server and its home."""
-
-    server: Server
-    home: ServerHome
-
-    def start(self, *more: str) -> ServerProcess:
-        """The server, just started: on its pipes, or with ``more`` arguments that say where it listens."""
-        return ServerProcess(
-            (*self.server.command, *more),
-            clean_environment(self.home.path),
-            cwd=self.home.cwd,
-            errors=self.home.errors,
-            listening=bool(more),
-        )
+NO_CODEX: Final = "Codex is not installed here: nothing to compare with"
 
 
 class _Runs(NamedTuple):
@@ -89,16 +53,6 @@ def bytes_needed(sizes: Sequence[int], modes: Sequence[str]) -> int:
     """How much disk the generated threads and the servers' homes take, about."""
     # At a time: a copy for each server, Codex's index of it and the copy of that, and a fork that Codex copies.
     return len(modes) * sum(sizes) + 4 * max(sizes)
-
-
-def servers_of(codex: str | None) -> list[Server]:
-    """The servers that are measured: threadkeep's, and Codex's where there is one.
-
-    Args:
-        codex: The binary.
-    """
-    servers = [Server(THREADKEEP, (sys.executable, "-m", "threadkeep", "app-server"))]
-    return servers if codex is None else [*servers, Server(CODEX, (codex, "app-server"))]
 
 
 def bench_app_server(
@@ -128,10 +82,10 @@ def bench_app_server(
     """
     tell = progress if progress is not None else _nobody
     here = machine()
-    here.memory = _MEMORY
-    report = AppServerReport(here, _version(codex), TAIL_BYTES, [], [], [], [], [])
+    here.memory = MEMORY
+    report = AppServerReport(here, version_of(codex), TAIL_BYTES, [], [], [], [], [])
     if codex is None:
-        report.skipped.append(_NO_CODEX)
+        report.skipped.append(NO_CODEX)
     servers = servers_of(codex)
     for mode in modes:
         for size in sizes:
@@ -158,9 +112,9 @@ def _calls(
 ) -> None:
     """Every call on one thread; before the first ones, starts of processes."""
     named = _named(thread.recipe.mode, thread.recipe.size)
-    with _scratch(thread) as scratch:
+    with scratch(thread) as folder:
         tell(f"{named}: using the homes once")
-        places = [_used(server, scratch, thread) for server in servers]
+        places = [used(server, folder, thread) for server in servers]
         if not report.starts:
             tell("starting")
             report.starts = _starts(places, 2 * runs)
@@ -173,8 +127,8 @@ def _beside(report: AppServerReport, servers: Sequence[Server], thread: BenchHom
     """Small requests beside a large answer, on each server."""
     for server in servers:
         tell(f"{server.name}: small requests beside a large answer")
-        with _scratch(thread) as scratch:
-            place = _used(server, scratch, thread)
+        with scratch(thread) as folder:
+            place = used(server, folder, thread)
             port = free_port()
             with place.start("--listen", f"ws://127.0.0.1:{port}") as process:
                 report.beside.append(beside(server.name, port, process.pid, thread.thread_id, place.home.cwd))
@@ -183,51 +137,23 @@ def _beside(report: AppServerReport, servers: Sequence[Server], thread: BenchHom
 def _crowd(report: AppServerReport, server: Server, thread: BenchHome, tell: Callable[[str], None]) -> None:
     """Many clients on threadkeep's server."""
     tell(f"{CLIENTS} clients")
-    with _scratch(thread) as scratch:
-        place = _used(server, scratch, thread)
+    with scratch(thread) as folder:
+        place = used(server, folder, thread)
         port = free_port()
         with place.start("--listen", f"ws://127.0.0.1:{port}") as process:
             report.crowds.append(crowd(server.name, port, process.pid, thread.thread_id, place.home.cwd, CLIENTS))
-
-
-def _scratch(thread: BenchHome) -> tempfile.TemporaryDirectory[str]:
-    """A folder for the servers' homes, on the file system of the thread."""
-    return tempfile.TemporaryDirectory(prefix="servers-", dir=os.path.dirname(thread.path))
 
 
 def _nobody(_what: str) -> None:
     """Nobody wants to know."""
 
 
-def _version(codex: str | None) -> str | None:
-    if codex is None:
-        return None
-    done = subprocess.run([codex, "--version"], capture_output=True, text=True, timeout=60, check=False)
-    return done.stdout.strip() or "unknown"
-
-
-def _used(server: Server, folder: str, thread: BenchHome) -> _Place:
-    """A server's home in which the server was before: it knows the thread, as it does after normal use."""
-    place = _Place(server, ServerHome(os.path.join(folder, server.name), thread))
-    with open(thread.rollout, "rb", buffering=0) as file:
-        while file.read(_BLOCK):  # the same warm page cache for everybody
-            pass
-    with place.start() as process:
-        process.initialize()
-        process.idle()
-        for call in (CALLS["resume"], CALLS["read"]):
-            process.request(call.method, {"threadId": thread.thread_id, **call.params})
-        process.idle()
-    place.home.keep()
-    return place
-
-
-def _starts(places: Sequence[_Place], runs: int) -> list[Start]:
+def _starts(places: Sequence[Place], runs: int) -> list[Start]:
     """Starts of the servers, one after the other in changing order."""
     taken: list[list[float]] = [[] for _ in places]
     memory: list[list[tuple[int | None, int | None]]] = [[] for _ in places]
     for run in range(runs + 1):
-        for index in _order(len(places), run):
+        for index in order(len(places), run):
             with places[index].start() as process:
                 ms = process.initialize().ms
                 process.idle()
@@ -246,17 +172,12 @@ def _starts(places: Sequence[_Place], runs: int) -> list[Start]:
     ]
 
 
-def _order(count: int, run: int) -> list[int]:
-    """Who comes first changes with every run."""
-    return list(range(count)) if run % 2 == 0 else list(reversed(range(count)))
-
-
-def _measured(places: Sequence[_Place], call: Call, runs: int) -> list[_Runs]:
+def _measured(places: Sequence[Place], call: Call, runs: int) -> list[_Runs]:
     """A call on every server, one after the other in changing order."""
     measured = [_Runs([], [], [], [], []) for _ in places]
     for run in range(runs):
         for loaded in (False, True):
-            for index in _order(len(places), run):
+            for index in order(len(places), run):
                 _run(places[index], call, measured[index], loaded=loaded)
         slowest = max(max(each.at_once[-1], each.loaded[-1]) for each in measured)
         if run + 1 >= _SLOW_RUNS and slowest > _SLOW_MS:
@@ -264,7 +185,7 @@ def _measured(places: Sequence[_Place], call: Call, runs: int) -> list[_Runs]:
     return measured
 
 
-def _run(place: _Place, call: Call, into: _Runs, *, loaded: bool) -> None:
+def _run(place: Place, call: Call, into: _Runs, *, loaded: bool) -> None:
     """One request to a process that was just started; its home is put back afterwards."""
     before: dict[int, int] = {}
     with place.start() as process:

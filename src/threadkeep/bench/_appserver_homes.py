@@ -1,7 +1,8 @@
-"""Homes of two servers with the same thread: used before, and put back after every run.
+"""Homes of servers with the same threads: used before, and put back after every run.
 
 A server keeps absolute paths, so that a run happens in the home in which the server was before. What a run changed is
-put back from a copy; the rollout, which servers only append to, is cut to what it was.
+put back: every file is again, byte for byte, what it was, as in a fresh copy of the home. A rollout that was appended
+to is cut to what it was; everything else that was changed comes from a copy.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from threadkeep.bench._copy import copy_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from threadkeep.bench._home import BenchHome
+__all__ = ["ServerHome", "Template", "clean_environment"]
 
-__all__ = ["ServerHome", "clean_environment"]
+_BLOCK: Final = 1 << 22
 
 _CONFIG: Final = """\
 model = "gpt-5"
@@ -46,6 +49,30 @@ shell_snapshot = false
 """Keeps both servers off the network; nothing that is measured calls a model."""
 
 
+class Template(Protocol):
+    """A home that the servers' homes are copies of."""
+
+    @property
+    def path(self) -> str:
+        """Its folder."""
+        ...
+
+    @property
+    def thread_id(self) -> str:
+        """The thread that is measured."""
+        ...
+
+    @property
+    def ancestors(self) -> Sequence[str]:
+        """The threads that it inherits from, oldest first."""
+        ...
+
+    @property
+    def locations(self) -> Sequence[str]:
+        """Its files, below the folder: rollouts, and what belongs to them."""
+        ...
+
+
 class _Seen(NamedTuple):
     """A file as it was when the home was kept."""
 
@@ -55,39 +82,45 @@ class _Seen(NamedTuple):
 
 
 class ServerHome:
-    """The home of one server, with a copy of a generated thread.
+    """The home of a server, or of several in turn, with a copy of a template's threads.
 
     Args:
         folder: Where it lies, with the copy of what it was; made new.
-        home: The generated thread.
+        template: What is copied.
     """
 
-    def __init__(self, folder: str, home: BenchHome) -> None:
+    def __init__(self, folder: str, template: Template) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         self.path = os.path.join(folder, "home")
         self.cwd = os.path.join(folder, "project")
         self.errors = os.path.join(folder, "stderr.txt")
-        self.thread_id = home.thread_id
-        self._location = home.location
+        self.thread_id = template.thread_id
+        self.ancestors = template.ancestors
+        self._template = template
+        self._rollouts = frozenset(template.locations)
         self._kept = os.path.join(folder, "kept")
         self._state: dict[str, _Seen] = {}
-        rollout = os.path.join(self.path, home.location)
-        os.makedirs(os.path.dirname(rollout))
+        os.makedirs(self.path)
         os.makedirs(self.cwd)
-        # A link would do, but for servers that append to what they resume, each to its own.
-        shutil.copyfile(home.rollout, rollout)
+        for location in template.locations:
+            copy_file(os.path.join(template.path, location), os.path.join(self.path, location))
         with open(os.path.join(self.path, "config.toml"), "w", encoding="utf-8") as file:
             file.write(_CONFIG)
+
+    def read_all(self) -> None:
+        """Read every rollout: the same warm page cache for everybody."""
+        for location in self._rollouts:
+            with open(os.path.join(self.path, location), "rb", buffering=0) as file:
+                while file.read(_BLOCK):
+                    pass
 
     def keep(self) -> None:
         """Remember the home as it is: :meth:`put_back` comes back to this."""
         shutil.rmtree(self._kept, ignore_errors=True)
         self._state = self._look()
         for name in self._state:
-            if name != self._location:
-                target = os.path.join(self._kept, name)
-                os.makedirs(os.path.dirname(target), exist_ok=True)
-                shutil.copyfile(os.path.join(self.path, name), target)
+            if name not in self._rollouts:
+                copy_file(os.path.join(self.path, name), os.path.join(self._kept, name))
 
     def put_back(self) -> None:
         """Undo what was done since: remove what is new, put back what was changed or removed."""
@@ -95,13 +128,15 @@ class ServerHome:
         for name in now.keys() - self._state.keys():
             os.unlink(os.path.join(self.path, name))
         for name, seen in self._state.items():
-            path = os.path.join(self.path, name)
             if now.get(name) == seen:
                 continue
-            if name == self._location:
+            path, there = os.path.join(self.path, name), now.get(name)
+            if name not in self._rollouts:
+                copy_file(os.path.join(self._kept, name), path)
+            elif there is not None and there.inode == seen.inode and there.size >= seen.size:
                 os.truncate(path, seen.size)
-            else:
-                shutil.copyfile(os.path.join(self._kept, name), path)
+            else:  # not appended to, but replaced
+                copy_file(os.path.join(self._template.path, name), path)
             os.utime(path, ns=(seen.mtime_ns, seen.mtime_ns))
             self._state[name] = seen._replace(inode=os.stat(path).st_ino)
 

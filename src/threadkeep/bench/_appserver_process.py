@@ -6,9 +6,11 @@ the client's, not of the server's.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import os
 import subprocess
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
@@ -25,6 +27,8 @@ CHUNK: Final = 1 << 20
 
 _HEAD: Final = 4096
 """Bytes that are kept of a line: enough to know whose answer it is, and whether it is an error."""
+
+_HEARD: Final = 64
 
 _PATIENCE_SECONDS: Final = 300.0
 """After this long without its answer the server is ended."""
@@ -46,11 +50,13 @@ class Answer(NamedTuple):
         ms: Milliseconds from before its request was written until its last byte was read.
         size: Its bytes, the newline included.
         error: What the server said where it refused; None for a result.
+        line: Its first bytes, or all of it where that was asked for.
     """
 
     ms: float
     size: int
     error: str | None
+    line: bytes = b""
 
 
 class _Error(msgspec.Struct):
@@ -63,6 +69,9 @@ class _ErrorLine(msgspec.Struct):
 
 class ServerProcess:
     """A server that was just started; a context manager that ends it.
+
+    Attributes:
+        heard: The first bytes of the newest lines that were no answers.
 
     Args:
         command: What to run.
@@ -79,6 +88,7 @@ class ServerProcess:
         self._listening = listening
         self._ids = 0
         self._rest = b""
+        self.heard: collections.deque[bytes] = collections.deque(maxlen=_HEARD)
         with open(errors, "wb") as stderr:
             self.started_ns = time.perf_counter_ns()
             self._process = subprocess.Popen(
@@ -119,13 +129,16 @@ class ServerProcess:
         self._write(b'{"method":"initialized"}\n')
         return answer
 
-    def request(self, method: str, params: Mapping[str, Any], *, since_ns: int | None = None) -> Answer:
+    def request(
+        self, method: str, params: Mapping[str, Any], *, since_ns: int | None = None, whole: bool = False
+    ) -> Answer:
         """Ask, and wait for the answer.
 
         Args:
             method: The method.
             params: Its parameters.
             since_ns: From when on the time counts, by ``perf_counter_ns``; None for from now on.
+            whole: Whether all of the answer is kept.
 
         Raises:
             Failed: The process ended, or answered nothing in time.
@@ -137,11 +150,11 @@ class ServerProcess:
         try:
             started = time.perf_counter_ns() if since_ns is None else since_ns
             self._write(line)
-            head, size = self._answer(b'{"id":%d,' % self._ids)
+            head, size = self._answer(b'{"id":%d,' % self._ids, sys.maxsize if whole else _HEAD)
             ended = time.perf_counter_ns()
         finally:
             guard.cancel()
-        return Answer((ended - started) / 1e6, size, _error(head))
+        return Answer((ended - started) / 1e6, size, _error(head[:_HEAD]), head)
 
     def idle(self) -> None:
         """Wait until the process uses no processor time, for a minute at most; a moment where that cannot be seen."""
@@ -178,28 +191,29 @@ class ServerProcess:
         except OSError as error:
             raise Failed(self._ending()) from error
 
-    def _answer(self, opening: bytes) -> tuple[bytes, int]:
-        """(the first bytes, the size) of the next line that is the answer to the newest request."""
+    def _answer(self, opening: bytes, most: int) -> tuple[bytes, int]:
+        """(at most so many first bytes, the size) of the next line that is the answer to the newest request."""
         while True:
-            head, size = self._line()
+            head, size = self._line(most)
             # One request is open at a time: what has no method is its answer. An error may come before its id.
             if head.startswith(opening) and not head.startswith(opening + b'"method"'):
                 return head, size
             if head.startswith((b'{"error":', b'{"result":')):
                 return head, size
+            self.heard.append(head[:_HEAD])
 
-    def _line(self) -> tuple[bytes, int]:
-        """(the first bytes, the size) of the next line."""
-        head, size, chunk = b"", 0, self._rest
+    def _line(self, most: int) -> tuple[bytes, int]:
+        """(at most so many first bytes, the size) of the next line."""
+        head, size, chunk = bytearray(), 0, self._rest
         while True:
             cut = chunk.find(b"\n")
             piece = len(chunk) if cut < 0 else cut + 1
-            if len(head) < _HEAD:
-                head += chunk[: min(piece, _HEAD)]
+            if len(head) < most:
+                head += chunk[: min(piece, most)]
             size += piece
             if cut >= 0:
                 self._rest = chunk[piece:]
-                return head, size
+                return bytes(head), size
             chunk = os.read(self._out, CHUNK)
             if not chunk:
                 raise Failed(self._ending())

@@ -6,7 +6,9 @@ import contextlib
 import functools
 import os
 import platform
+import statistics
 import sys
+import tempfile
 from typing import TYPE_CHECKING, Final, get_args
 
 import msgspec
@@ -14,7 +16,7 @@ import msgspec
 from threadkeep._version import __version__
 from threadkeep.bench._generate import CheckpointAge, Recipe
 from threadkeep.bench._home import BenchHome, made_home, scratch_copy
-from threadkeep.bench._limit import bare_scan
+from threadkeep.bench._limit import bare_append, bare_scan
 from threadkeep.bench._measure import PEAK_MEANING, Measured, measured, measured_cold, timed
 from threadkeep.bench._operations import FULL_REPLAY, OPERATIONS
 from threadkeep.records import LEGACY, PAGINATED
@@ -28,10 +30,12 @@ __all__ = [
     "MODES",
     "SIZES",
     "TAIL_BYTES",
+    "AppendLimit",
     "BenchRow",
     "Limit",
     "Machine",
     "Report",
+    "aged_size",
     "bench",
     "bytes_needed",
     "machine",
@@ -46,6 +50,8 @@ TAIL_BYTES: Final = 1 * MB
 
 _AGED_SIZE: Final = 10 * MB
 _LARGE: Final = 50 * MB
+_RECORD_BYTES: Final = 6_400
+_PAIRS_A_RUN: Final = 20
 _COLD_RUNS: Final = 3
 
 
@@ -107,6 +113,30 @@ class Limit(msgspec.Struct):
     ratio: float
 
 
+class AppendLimit(msgspec.Struct):
+    """A durable append of one record, beside a write and an fdatasync of the same number of bytes.
+
+    Attributes:
+        mode: History mode.
+        size: Bytes of the record.
+        ms: Milliseconds of the append, the median of the pairs.
+        ms_min: The quickest.
+        bare_ms: Milliseconds of the write and the fdatasync, the median.
+        bare_ms_min: The quickest.
+        ratio: How many times as long the append takes, the median of the pairs.
+        pairs: How many pairs there were; which of both comes first alternates.
+    """
+
+    mode: str
+    size: int
+    ms: float
+    ms_min: float
+    bare_ms: float
+    bare_ms_min: float
+    ratio: float
+    pairs: int
+
+
 class Report(msgspec.Struct):
     """What was measured.
 
@@ -116,6 +146,7 @@ class Report(msgspec.Struct):
         rows: Operations on threads of every size; ``replay`` is the full replay.
         aged: Resumes of threads whose checkpoints have an older shape.
         limits: Bare scans.
+        appends: Bare appends.
     """
 
     machine: Machine
@@ -123,11 +154,12 @@ class Report(msgspec.Struct):
     rows: list[BenchRow]
     aged: list[BenchRow]
     limits: list[Limit]
+    appends: list[AppendLimit] = []
 
 
 def bytes_needed(sizes: Sequence[int], modes: Sequence[str]) -> int:
     """How much disk the generated threads take, about."""
-    return len(modes) * (sum(sizes) + 3 * _aged_size(sizes))
+    return len(modes) * (sum(sizes) + 3 * aged_size(sizes))
 
 
 def bench(
@@ -158,11 +190,14 @@ def bench(
     for mode in modes:
         for age in get_args(CheckpointAge)[1:]:
             tell(f"{mode}, checkpoints of the kind {age}")
-            home = made_home(folder, Recipe(mode=mode, size=_aged_size(sizes), tail=TAIL_BYTES, age=age))
+            home = made_home(folder, Recipe(mode=mode, size=aged_size(sizes), tail=TAIL_BYTES, age=age))
             with ThreadStore.open(home.path) as store:
                 row = measured("resume", OPERATIONS["resume"], store, home.thread_id, min(runs, _COLD_RUNS))
             cold = measured_cold("resume", OPERATIONS["resume"], home.path, home.thread_id, 1)
             report.aged += [BenchRow(mode, home.size, age, each) for each in (row, cold)]
+    for mode in modes:
+        tell(f"{mode}: durable append")
+        report.appends.append(_append_limit(folder, mode, runs * _PAIRS_A_RUN))
     return report
 
 
@@ -174,7 +209,8 @@ def _tell(tell: Callable[[str], None], named: str, what: str) -> None:
     tell(f"{named}: {what}")
 
 
-def _aged_size(sizes: Sequence[int]) -> int:
+def aged_size(sizes: Sequence[int]) -> int:
+    """The size of which other kinds of threads are made: the one that is nearest to ten megabytes."""
     return min(sizes, key=lambda size: abs(size - _AGED_SIZE))
 
 
@@ -206,6 +242,35 @@ def _limit(home: BenchHome, low: int, resume: Measured, runs: int) -> Limit:
     quickest, median = taken[0], taken[len(taken) // 2]
     ratio = round(resume.ms_min / quickest, 2)
     return Limit(home.recipe.mode, home.size, lines[-1], round(median, 3), round(quickest, 3), ratio)
+
+
+def _append_limit(folder: str, mode: str, pairs: int) -> AppendLimit:
+    """Appends to a new thread below the folder, so that they are flushed to the disk that is measured."""
+    output = {"type": "function_call_output", "call_id": "call", "output": "word " * (_RECORD_BYTES // 5 - 36)}
+    with (
+        tempfile.TemporaryDirectory(prefix="append-", dir=folder) as path,
+        ThreadStore.open(os.path.join(path, "home")) as store,
+        store.create(cwd=path, mode=mode) as writer,
+    ):
+        writer.append("response_item", output)
+        before = writer.cost.bytes_written
+        writer.append("response_item", output)
+        size = writer.cost.bytes_written - before
+        measured = bare_append(
+            os.path.join(path, "bare"), b"x" * size, lambda: writer.append("response_item", output), pairs
+        )
+    ours, bare = [pair.append_ms for pair in measured], [pair.bare_ms for pair in measured]
+    ratio = statistics.median(pair.append_ms / pair.bare_ms for pair in measured)
+    return AppendLimit(
+        mode,
+        size,
+        round(statistics.median(ours), 3),
+        round(min(ours), 3),
+        round(statistics.median(bare), 3),
+        round(min(bare), 3),
+        round(ratio, 2),
+        len(measured),
+    )
 
 
 def machine() -> Machine:

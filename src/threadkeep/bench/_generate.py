@@ -19,10 +19,13 @@ from threadkeep.records import _build as build
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["CheckpointAge", "Generated", "Recipe", "generate"]
+__all__ = ["CheckpointAge", "CheckpointPlace", "Generated", "Recipe", "SeededIds", "SteppingClock", "generate"]
 
 CheckpointAge = Literal["current", "no-resume-metadata", "no-window-number", "no-replacement-history"]
 """Which of the checkpoint shapes that Codex has written over the years the compactions of a thread have."""
+
+CheckpointPlace = Literal["late", "early", "none"]
+"""Every two megabytes and the last one at a stated distance from the end; one alone, after the first turn; nowhere."""
 
 _SPACING: Final = 2_000_000
 _LINE_WORDS: Final = 12
@@ -38,8 +41,10 @@ class Recipe(msgspec.Struct, frozen=True):
     Attributes:
         mode: History mode.
         size: Bytes that the rollout has at least.
-        tail: Bytes after the last checkpoint, about.
+        tail: Bytes after the last checkpoint, about, where it stands late.
         age: The shape of its checkpoints.
+        checkpoints: Where they stand.
+        rollback_every: After so many turns the newest one is rolled back; 0 for never. In legacy threads alone.
         seed: Source of all chance.
         cwd: The folder that the thread worked in.
         opening: What the user says first, which lists show; made up where it is empty.
@@ -49,6 +54,8 @@ class Recipe(msgspec.Struct, frozen=True):
     size: int = 1_000_000
     tail: int = 1_000_000
     age: CheckpointAge = "current"
+    checkpoints: CheckpointPlace = "late"
+    rollback_every: int = 0
     seed: int = 1
     cwd: str = "/home/me/project"
     opening: str = ""
@@ -63,6 +70,7 @@ class Generated(msgspec.Struct):
         turns: Turns made, compactions included.
         records: Records made.
         compactions: Checkpoints made.
+        rollbacks: Turns rolled back.
     """
 
     thread_id: str = ""
@@ -70,15 +78,21 @@ class Generated(msgspec.Struct):
     turns: int = 0
     records: int = 0
     compactions: int = 0
+    rollbacks: int = 0
 
 
-class _Clock:
-    """Time that moves on by a few milliseconds with every record."""
+class SteppingClock:
+    """Time that moves on when somebody sets it.
+
+    Attributes:
+        ms: Unix milliseconds.
+    """
 
     def __init__(self, start_ms: int) -> None:
         self.ms = start_ms
 
     def now_ms(self) -> int:
+        """The time."""
         return self.ms
 
 
@@ -89,10 +103,11 @@ class _Thread:
         self.recipe = recipe
         self.made = made
         self.random = random.Random(recipe.seed)  # noqa: S311 - made-up text
-        self.clock = _Clock(start_ms)
-        self.ids = _SeededIds(self.random, self.clock)
+        self.clock = SteppingClock(start_ms)
+        self.ids = SeededIds(self.random, self.clock)
         self.written = 0
         self.since_checkpoint = 0
+        self.ended_late = False
         self.window = 0
         self.window_ids = [self.ids.new()]
         self.usage = dict.fromkeys(
@@ -316,6 +331,21 @@ class _Thread:
             }
         )
 
+    def rollback(self) -> bytes:
+        self.made.rollbacks += 1
+        return self.event({"type": "thread_rolled_back", "num_turns": 1})
+
+    def due(self) -> bool:
+        """Whether a checkpoint stands here."""
+        places, done = self.recipe.checkpoints, self.made.compactions
+        if places != "late":
+            return places == "early" and not done
+        last = max(0, self.recipe.size - self.recipe.tail)
+        if self.ended_late:
+            return False
+        self.ended_late = self.written >= last
+        return self.ended_late or (self.since_checkpoint >= _SPACING and self.written + _SPACING < last)
+
     def compaction(self) -> Iterator[bytes]:
         attributed = self.last_turn
         yield from self.start()
@@ -373,15 +403,16 @@ class _Thread:
         yield from self.finish(started, None)
 
 
-class _SeededIds(Uuid7Source):
+class SeededIds(Uuid7Source):
     """UUIDv7 ids whose chance is the seed's."""
 
-    def __init__(self, chance: random.Random, clock: _Clock) -> None:
+    def __init__(self, chance: random.Random, clock: SteppingClock) -> None:
         super().__init__(clock)
         self._chance = chance
         self._now = clock
 
     def new(self) -> str:
+        """A new id; the clock moves on by a millisecond."""
         bits = self._chance.getrandbits(74)
         digits = f"{self._now.ms:012x}7{bits >> 62:03x}{(bits & (1 << 62) - 1) | 1 << 63:016x}"
         self._now.ms += 1
@@ -398,14 +429,13 @@ def generate(recipe: Recipe, made: Generated, *, start_ms: int = 1_760_000_000_0
     """
     if recipe.mode not in (LEGACY, PAGINATED):
         raise ValueError(f"unknown history mode {recipe.mode!r}")
+    if recipe.rollback_every and recipe.mode != LEGACY:
+        raise ValueError("only legacy threads are rolled back: paginated ones are reverted")
     thread = _Thread(recipe, made, start_ms)
     yield thread.session_meta()
-    last_checkpoint = max(0, recipe.size - recipe.tail)
-    final = False
     while thread.written < recipe.size:
         yield from thread.turn()
-        if not final and thread.written >= last_checkpoint:
-            yield from thread.compaction()
-            final = True
-        elif not final and thread.since_checkpoint >= _SPACING and thread.written + _SPACING < last_checkpoint:
+        if recipe.rollback_every and (made.turns - made.compactions) % recipe.rollback_every == 0:
+            yield thread.rollback()
+        if thread.due():
             yield from thread.compaction()

@@ -1,13 +1,22 @@
-"""The limit to stand beside: the lines after a checkpoint found, each one's envelope decoded, and nothing else."""
+"""The limits to stand beside: what a resume reads, found and its envelopes decoded; a record written and flushed."""
 
 from __future__ import annotations
 
 import mmap
-from typing import Final
+import os
+import time
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-__all__ = ["bare_scan"]
+from threadkeep.backends.local._files import Files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Pair", "bare_append", "bare_scan"]
+
+_flush: Final[Callable[[int], None]] = os.fdatasync if hasattr(os, "fdatasync") else Files().fsync
 
 
 class _Envelope(msgspec.Struct):
@@ -18,6 +27,54 @@ class _Envelope(msgspec.Struct):
 
 
 _decode: Final = msgspec.json.Decoder(_Envelope).decode
+
+
+class Pair(NamedTuple):
+    """The same bytes appended in two ways, one right after the other.
+
+    Attributes:
+        append_ms: Milliseconds of the append that is measured.
+        bare_ms: Milliseconds of a write and an fdatasync.
+    """
+
+    append_ms: float
+    bare_ms: float
+
+
+def bare_append(path: str, data: bytes, append: Callable[[], object], pairs: int) -> list[Pair]:
+    """What an append takes beside a write and an fdatasync of as many bytes to a new file, which comes first in turn.
+
+    Args:
+        path: A file that is made for it, on the file system that is appended to.
+        data: The bytes.
+        append: Appends as many bytes in its own way.
+        pairs: How many pairs count, after one that does not.
+    """
+    measured = []
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+
+        def bare() -> None:
+            os.write(fd, data)
+            _flush(fd)
+
+        for number in range(pairs + 1):
+            if number % 2:
+                append_ms = _ms(append)
+                bare_ms = _ms(bare)
+            else:
+                bare_ms = _ms(bare)
+                append_ms = _ms(append)
+            measured.append(Pair(append_ms, bare_ms))
+    finally:
+        os.close(fd)
+    return measured[1:]
+
+
+def _ms(run: Callable[[], object]) -> float:
+    started = time.perf_counter_ns()
+    run()
+    return (time.perf_counter_ns() - started) / 1e6
 
 
 def bare_scan(path: str, low: int) -> int:

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from threadkeep.bench._bench import Report
+    from threadkeep.bench._codex_report import CodexReport, CodexRow
 
-__all__ = ["drawn"]
+__all__ = ["drawn", "drawn_codex"]
 
 _WIDTH: Final = 720
 _HEIGHT: Final = 400
 _LEFT: Final = 76
-_RIGHT: Final = 196
+_RIGHT: Final = 220
 _TOP: Final = 72
 _BOTTOM: Final = 60
 _MB: Final = 1_000_000
@@ -29,19 +30,23 @@ _TICK_GAP: Final = 56
 
 
 class _Line(NamedTuple):
-    """A line of the picture: which operation, its name, its style."""
+    """A line of a chart: its name, its style, its points as (MB, ms), smallest first."""
 
-    operation: str
     title: str
     style: str
+    points: list[tuple[float, float]]
 
 
-_LINES: Final = (
-    _Line("replay", "full replay", "replay"),
-    _Line("fork", "fork", "fork"),
-    _Line("page", "page of 20 turns", "page"),
-    _Line("resume", "resume", "resume"),
-)
+class _Chart(NamedTuple):
+    """What one pair of axes shows."""
+
+    title: str
+    about: str
+    lines: list[_Line]
+
+
+_OPERATIONS: Final = {"replay": "full replay", "fork": "fork", "page": "page of 20 turns", "resume": "resume"}
+_SIDES: Final = {"codex": "Codex", "threadkeep": "threadkeep"}
 
 _STYLE: Final = """
   text { font: 13px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; fill: #57606a }
@@ -50,11 +55,13 @@ _STYLE: Final = """
   .grid { stroke: #d0d7de; stroke-width: 1 }
   .line { fill: none; stroke: currentColor; stroke-width: 2.5; stroke-linejoin: round }
   .dot, .name { fill: currentColor }
-  .replay { color: #cf222e } .fork { color: #8250df } .page { color: #0969da } .resume { color: #1a7f37 }
+  .replay, .codex { color: #cf222e } .fork { color: #8250df } .page { color: #0969da }
+  .resume, .threadkeep { color: #1a7f37 } .legacy { stroke-dasharray: 6 4 }
   @media (prefers-color-scheme: dark) {
     text { fill: #9198a1 } .title { fill: #f0f6fc } .grid { stroke: #30363d }
     .ground { fill: #0d1117; stroke: #30363d } .name { fill: currentColor }
-    .replay { color: #ff7b72 } .fork { color: #bc8cff } .page { color: #58a6ff } .resume { color: #3fb950 }
+    .replay, .codex { color: #ff7b72 } .fork { color: #bc8cff } .page { color: #58a6ff }
+    .resume, .threadkeep { color: #3fb950 }
   }
 """
 
@@ -84,36 +91,85 @@ def drawn(report: Report, mode: str) -> str:
     Raises:
         ValueError: Nothing was measured in this mode.
     """
-    lines = [(line, points) for line in _LINES if (points := _points(report, mode, line.operation))]
+    lines = [
+        _Line(title, operation, points)
+        for operation, title in _OPERATIONS.items()
+        if (points := _points(report, mode, operation))
+    ]
     if not lines:
         raise ValueError(f"nothing was measured of {mode} threads")
-    across = _sizes([x for _, points in lines for x, _ in points])
-    up = _times([y for _, points in lines for _, y in points])
     runs = max(row.measured.runs for row in report.rows if row.mode == mode)
-    taken = "one run" if runs == 1 else f"median of {runs} runs"
-    title = f"Time against length of history ({escape(mode)} threads)"
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">',
-        f"<title>{title}</title>",
-        f"<style>{_STYLE}</style>",
-        f'<rect class="ground" x="0.5" y="0.5" width="{_WIDTH - 1}" height="{_HEIGHT - 1}" rx="6"/>',
-        f'<text class="title" x="{_LEFT}" y="30">{title}</text>',
-        f'<text x="{_LEFT}" y="50">{taken}; both axes are logarithmic</text>',
-        *_grid(across, up),
-    ]
-    heights = _apart([up.place(points[-1][1]) for _, points in lines])
-    for (line, points), height in zip(lines, heights, strict=True):
-        parts += _curve(line, points, across, up, height)
-    middle = (_LEFT + _WIDTH - _RIGHT) / 2
-    parts.append(f'<text x="{middle:.1f}" y="{_HEIGHT - 14}" text-anchor="middle">size of the thread</text>')
-    parts.append("</svg>")
-    return "\n".join(parts) + "\n"
+    title = f"Time against length of history ({mode} threads)"
+    return _document(title, [_Chart(title, _taken(runs), lines)])
 
 
 def _points(report: Report, mode: str, operation: str) -> list[tuple[float, float]]:
     """(MB, ms) of an operation, smallest thread first."""
     rows = (row for row in report.rows if row.mode == mode and row.measured.operation == operation)
     return sorted((row.size / _MB, max(row.measured.ms, 0.01)) for row in rows if not row.measured.cold)
+
+
+def drawn_codex(report: CodexReport) -> str:
+    """An SVG of what each scenario takes on both servers, one chart a scenario; threads with a late checkpoint.
+
+    Args:
+        report: What was measured.
+
+    Raises:
+        ValueError: No thread with a late checkpoint was measured.
+    """
+    rows = [row for row in report.rows if row.home == "late"]
+    if not rows:
+        raise ValueError("nothing was measured of threads with a late checkpoint")
+    pairs = max(row.pairs for row in rows)
+    charts = []
+    for scenario in dict.fromkeys(row.scenario for row in rows):
+        same = [row for row in rows if row.scenario == scenario]
+        lines = [line for side in _SIDES for line in _lines_of(same, side) if line.points]
+        charts.append(_Chart(f"{scenario}: from the start of the process to the answer", _taken(pairs), lines))
+    return _document("Time against length of history, beside Codex", charts)
+
+
+def _lines_of(rows: Sequence[CodexRow], side: str) -> Iterator[_Line]:
+    """A line for each history mode that one server was measured in; without what it refused."""
+    for mode in dict.fromkeys(row.mode for row in rows):
+        served = ((row.size / _MB, getattr(row, side)) for row in rows if row.mode == mode)
+        points = sorted((mb, max(each.total.median, 0.01)) for mb, each in served if each and each.refused is None)
+        yield _Line(f"{_SIDES[side]}, {mode}", f"{side} {mode}", points)
+
+
+def _taken(runs: int) -> str:
+    return f"{'one run' if runs == 1 else f'median of {runs} runs'}; both axes are logarithmic"
+
+
+def _document(title: str, charts: Sequence[_Chart]) -> str:
+    """Charts one below the other. The same figures make the same bytes."""
+    height = _HEIGHT * len(charts)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img">',
+        f"<title>{escape(title)}</title>",
+        f"<style>{_STYLE}</style>",
+        f'<rect class="ground" x="0.5" y="0.5" width="{_WIDTH - 1}" height="{height - 1}" rx="6"/>',
+    ]
+    for number, chart in enumerate(charts):
+        parts.append(f'<g transform="translate(0 {number * _HEIGHT})">')
+        parts += _drawn_chart(chart)
+        parts.append("</g>")
+    parts.append("</svg>")
+    return "\n".join(parts) + "\n"
+
+
+def _drawn_chart(chart: _Chart) -> Iterator[str]:
+    across = _sizes([x for line in chart.lines for x, _ in line.points])
+    up = _times([y for line in chart.lines for _, y in line.points])
+    yield f'<text class="title" x="{_LEFT}" y="30">{escape(chart.title)}</text>'
+    yield f'<text x="{_LEFT}" y="50">{chart.about}</text>'
+    yield from _grid(across, up)
+    heights = _apart([up.place(line.points[-1][1]) for line in chart.lines])
+    for line, height in zip(chart.lines, heights, strict=True):
+        yield from _curve(line, across, up, height)
+    middle = (_LEFT + _WIDTH - _RIGHT) / 2
+    yield f'<text x="{middle:.1f}" y="{_HEIGHT - 14}" text-anchor="middle">size of the thread</text>'
 
 
 def _sizes(values: Sequence[float]) -> _Scale:
@@ -155,15 +211,13 @@ def _megabytes(mb: float) -> str:
     return f"{mb / 1000:.3g} GB" if mb >= 1000 else f"{mb:.0f} MB" if mb >= 10 else f"{mb:.2g} MB"
 
 
-def _curve(
-    line: _Line, points: Sequence[tuple[float, float]], across: _Scale, up: _Scale, height: float
-) -> Iterator[str]:
-    places = [(across.place(x), up.place(y)) for x, y in points]
+def _curve(line: _Line, across: _Scale, up: _Scale, height: float) -> Iterator[str]:
+    places = [(across.place(x), up.place(y)) for x, y in line.points]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     yield f'<polyline class="line {line.style}" points="{path}"/>'
     for x, y in places:
         yield f'<circle class="dot {line.style}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>'
-    label = f"{line.title}, {_ms(points[-1][1])}"
+    label = f"{line.title}, {_ms(line.points[-1][1])}"
     yield f'<text class="name {line.style}" x="{places[-1][0] + 10:.1f}" y="{height + 4:.1f}">{escape(label)}</text>'
 
 

@@ -7,11 +7,22 @@ import glob
 import os
 import shutil
 import tempfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from threadkeep.cli._bench import check_space
+from threadkeep.cli._bench_common import (
+    check_space,
+    codex_option,
+    folder_option,
+    modes_option,
+    names_of,
+    runs_option,
+    show_machine,
+    shown_size,
+    sizes_option,
+)
+from threadkeep.cli._options import example, json_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,37 +30,54 @@ if TYPE_CHECKING:
     from threadkeep.bench._appserver_report import AppServerReport, AppServerRow, Served, Took
     from threadkeep.cli._session import Session
 
-__all__ = ["bench_app_server", "find_codex"]
+__all__ = ["app_server", "find_codex"]
+
+_PARTS: Final = ("calls", "beside", "crowd")
 
 
-def bench_app_server(
+@click.command("app-server", epilog=example("threadkeep bench app-server --sizes 1,10 --codex /usr/local/bin/codex"))
+@sizes_option
+@modes_option
+@runs_option(5, "Runs of each request.")
+@folder_option("--home")
+@codex_option
+@click.option(
+    "--parts",
+    metavar="PART,PART",
+    callback=names_of(_PARTS),
+    default=",".join(_PARTS),
+    show_default=True,
+    help="What is measured.",
+)
+@json_option
+@click.pass_obj
+def app_server(
     session: Session,
     sizes: list[int],
     modes: list[str],
     runs: int,
     folder: str | None,
-    *,
-    codex: str | None,
+    binary: str | None,
     parts: list[str],
 ) -> None:
-    """Measure the server and show what was measured.
+    """Measure the server's answers beside Codex's app-server.
 
-    Raises:
-        click.ClickException: There is no such Codex, no room, or a server failed.
+    Every request to a process that was just started, beside the same request to Codex's where Codex is installed; small
+    requests beside a large answer; many clients at once. Touches no home of yours.
     """
     from threadkeep.bench._appserver import bench_app_server as run
     from threadkeep.bench._appserver import bytes_needed
     from threadkeep.bench._appserver_process import Failed
     from threadkeep.bench._appserver_socket import Closed
 
-    binary = find_codex(codex)
+    codex = find_codex(binary)
     with contextlib.ExitStack() as stack:
         if folder is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="threadkeep-bench-"))
             check_space(folder, bytes_needed(sizes, modes))
         progress = stack.enter_context(session.working("measuring"))
         try:
-            report = run(folder, codex=binary, sizes=sizes, modes=modes, runs=runs, parts=parts, progress=progress)
+            report = run(folder, codex=codex, sizes=sizes, modes=modes, runs=runs, parts=parts, progress=progress)
         except (Failed, Closed) as error:
             raise click.ClickException(str(error)) from error
     if session.json:
@@ -85,9 +113,7 @@ def find_codex(given: str | None) -> str | None:
 
 
 def _show(session: Session, report: AppServerReport) -> None:
-    machine = report.machine
-    session.line(f"{machine.system}, {machine.processor}, {machine.cores} cores; {machine.python}")
-    session.line(f"threadkeep {machine.threadkeep}, {report.codex or 'no Codex'}. Memory: {machine.memory}.")
+    show_machine(session, report.machine, report.codex or "no Codex")
     for reason in report.skipped:
         session.line(f"{reason}.")
     if report.starts:
@@ -109,7 +135,7 @@ def _show_starts(session: Session, report: AppServerReport) -> None:
 
     session.line(session.style("From the start of the process to initialize answered", "bold"))
     cells = [
-        [start.server, f"{start.took.ms:.1f} ms", f"{start.took.ms_min:.1f} ms", _size(start.resident_bytes)]
+        [start.server, f"{start.took.ms:.1f} ms", f"{start.took.ms_min:.1f} ms", shown_size(start.resident_bytes)]
         for start in report.starts
     ]
     titles = ("median", "quickest", "memory, idle")
@@ -129,18 +155,18 @@ def _show_rows(session: Session, mode: str, rows: Sequence[AppServerRow]) -> Non
         cells.append(
             [
                 CALLS[row.call].title,
-                _size(row.size),
+                shown_size(row.size),
                 _ms(ours, ours.at_once),
                 _ms(ours, ours.loaded),
                 _ms(theirs, theirs.at_once) if theirs else "",
                 _ms(theirs, theirs.loaded) if theirs else "",
                 f"{row.ratio:.1f}x" if row.ratio is not None else "",
                 f"{row.ratio_loaded:.1f}x" if row.ratio_loaded is not None else "",
-                _size(ours.peak_bytes),
-                _size(theirs.peak_bytes) if theirs else "",
-                _size(ours.written),
-                _size(theirs.written) if theirs else "",
-                _size(ours.answered),
+                shown_size(ours.peak_bytes),
+                shown_size(theirs.peak_bytes) if theirs else "",
+                shown_size(ours.written),
+                shown_size(theirs.written) if theirs else "",
+                shown_size(ours.answered),
             ]
         )
     titles = ("history", "at once", "idle", "Codex", "idle", "quicker", "idle", "memory", "Codex", "written", "Codex")
@@ -155,7 +181,7 @@ def _show_beside(session: Session, report: AppServerReport) -> None:
     cells = [
         [
             each.server,
-            _size(each.answered),
+            shown_size(each.answered),
             f"{each.large_ms:,.0f} ms",
             f"{each.requests:,}",
             f"{each.alone_p50:.2f} ms",
@@ -163,8 +189,8 @@ def _show_beside(session: Session, report: AppServerReport) -> None:
             f"{each.ms_p50:.2f} ms",
             f"{each.ms_p99:.2f} ms",
             f"{each.ms_max:.2f} ms",
-            _size(each.peak_bytes),
-            _size(each.grown_bytes),
+            shown_size(each.peak_bytes),
+            shown_size(each.grown_bytes),
         ]
         for each in report.beside
     ]
@@ -179,7 +205,7 @@ def _show_crowds(session: Session, report: AppServerReport) -> None:
             f"{each.requests:,} requests in {each.seconds:.1f} s, p50 {each.ms_p50:.1f} ms, p99 {each.ms_p99:.1f} ms; "
             f"{each.notifications:,} notifications"
         )
-        session.line(f"memory: {_size(each.idle_bytes)} with all connected, {_size(each.peak_bytes)} at most")
+        session.line(f"memory: {shown_size(each.idle_bytes)} with all connected, {shown_size(each.peak_bytes)} at most")
         session.line(f"lost, twice or out of order: {len(each.wrong) or 'nothing'}")
         for sentence in each.wrong[:5]:
             session.line(f"  {sentence}")
@@ -190,9 +216,3 @@ def _ms(served: Served, took: Took) -> str:
         return "refused"
     digits = 1 if took.ms < 100 else 0
     return f"{took.ms:,.{digits}f} ({took.ms_min:,.{digits}f})"
-
-
-def _size(count: int | None) -> str:
-    from threadkeep.cli._text import size
-
-    return size(count) if count is not None else ""

@@ -23,7 +23,8 @@ CLOSED: Final = 141
 
 EXIT_CODES: Final = {
     OK: "Done.",
-    PROBLEM: "A problem was found: `verify` saw a difference or lost records, `doctor` something that is not mended.",
+    PROBLEM: "A problem was found: `verify` saw a difference or lost records, `doctor` something that is not mended, a "
+    "benchmark a wrong answer.",
     INVALID: "The command, an option, an id or a cursor is not one that can be carried out. Nothing was changed.",
     NOT_FOUND: "There is no such thread, or the thread shows no such turn.",
     CONFLICT: "Somebody else's claim stands in the way: a writer, Codex's index, threads that inherit. "

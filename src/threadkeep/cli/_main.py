@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
 from threadkeep._version import __version__
+from threadkeep.cli._commands import Commands, Place
 from threadkeep.cli._errors import OutputClosed, report, stop_writing
 from threadkeep.cli._session import Session
 
@@ -20,57 +20,32 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "Face", "cli"]
 
 
-class _Place(NamedTuple):
-    """Where a command is defined, and what it does: the first line of its help."""
-
-    module: str
-    name: str
-    does: str
-
-
 COMMANDS: Final = {
-    "list": _Place("_list", "list_threads", "List threads, newest change first."),
-    "show": _Place("_show", "show", "Show a conversation as a person would read it, newest last."),
-    "turns": _Place("_show", "turns", "List the turns of a thread, newest first."),
-    "context": _Place("_resume", "context", "Show the items that the next model call starts with."),
-    "resume": _Place("_resume", "resume", "Show what the next turn starts with, and what that cost."),
-    "fork": _Place("_fork", "fork", "Make a new thread that goes on from a place in this one."),
-    "revert": _Place("_fork", "revert", "Take the newest turns of a thread back."),
-    "rename": _Place("_manage", "rename", "Give a thread a name; an empty one takes its name away."),
-    "archive": _Place("_manage", "archive", "Put a thread away: lists leave it out."),
-    "unarchive": _Place("_manage", "unarchive", "Take a thread out of the archive."),
-    "delete": _Place("_delete", "delete", "Delete a thread; what others inherit from it stays theirs."),
-    "erase": _Place("_delete", "erase", "Overwrite a text wherever a thread and its relatives hold it."),
-    "tree": _Place("_family", "tree", "Show which thread came from which."),
-    "du": _Place("_family", "du", "Show the bytes of each family of threads."),
-    "materialize": _Place("_materialize", "materialize", "Write a copy of a thread that Codex can read on its own."),
-    "verify": _Place("_verify", "verify", "Compare what is answered fast with the whole history."),
-    "doctor": _Place("_verify", "doctor", "Look the whole home over for damage and leftovers."),
-    "app-server": _Place("_appserver", "app_server", "Serve the Codex app-server protocol."),
-    "demo": _Place("_demo", "demo", "Try it on made-up threads."),
-    "bench": _Place("_bench", "bench", "Measure it on this machine."),
+    "list": Place("_list", "list_threads", "List threads, newest change first."),
+    "show": Place("_show", "show", "Show a conversation as a person would read it, newest last."),
+    "turns": Place("_show", "turns", "List the turns of a thread, newest first."),
+    "context": Place("_resume", "context", "Show the items that the next model call starts with."),
+    "resume": Place("_resume", "resume", "Show what the next turn starts with, and what that cost."),
+    "fork": Place("_fork", "fork", "Make a new thread that goes on from a place in this one."),
+    "revert": Place("_fork", "revert", "Take the newest turns of a thread back."),
+    "rename": Place("_manage", "rename", "Give a thread a name; an empty one takes its name away."),
+    "archive": Place("_manage", "archive", "Put a thread away: lists leave it out."),
+    "unarchive": Place("_manage", "unarchive", "Take a thread out of the archive."),
+    "delete": Place("_delete", "delete", "Delete a thread; what others inherit from it stays theirs."),
+    "erase": Place("_delete", "erase", "Overwrite a text wherever a thread and its relatives hold it."),
+    "tree": Place("_family", "tree", "Show which thread came from which."),
+    "du": Place("_family", "du", "Show the bytes of each family of threads."),
+    "materialize": Place("_materialize", "materialize", "Write a copy of a thread that Codex can read on its own."),
+    "verify": Place("_verify", "verify", "Compare what is answered fast with the whole history."),
+    "doctor": Place("_verify", "doctor", "Look the whole home over for damage and leftovers."),
+    "app-server": Place("_appserver", "app_server", "Serve the Codex app-server protocol."),
+    "demo": Place("_demo", "demo", "Try it on made-up threads."),
+    "bench": Place("_bench", "bench", "Measure it on this machine."),
 }
 
 
-class Face(click.Group):
-    """The group: finds commands without importing them, and lets no traceback reach a user."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """The commands' names, in the order of the help."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """A command, imported now."""
-        place = COMMANDS.get(cmd_name)
-        if place is None:
-            return None
-        command: click.Command = getattr(importlib.import_module(f"threadkeep.cli.{place.module}"), place.name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """The commands in the help, by what is known of them without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, place.does) for name, place in COMMANDS.items()])
+class Face(Commands):
+    """The group of all: lets no traceback reach a user."""
 
     def main(  # type: ignore[override]
         self,
@@ -117,6 +92,7 @@ def _prepare_streams() -> None:
 
 @click.group(
     cls=Face,
+    places=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="An ID may be shortened to any beginning that no other thread has. Every command takes --help.",
 )

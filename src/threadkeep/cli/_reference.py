@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from threadkeep.bench import _appserver_report, _bench, _demo, _measure
+from threadkeep.bench import _appserver_report, _bench, _codex_report, _demo, _measure
+from threadkeep.bench.peers import _report as _peers_report
+from threadkeep.cli._commands import Commands
 from threadkeep.cli._errors import EXIT_CODES
 from threadkeep.cli._json import camel
-from threadkeep.cli._main import COMMANDS, cli
+from threadkeep.cli._main import cli
 from threadkeep.records import DAMAGE_KINDS, Cost, Damage, GitInfo, TokenUsage, TokenUsageInfo
 from threadkeep.replay import ContextItem, Counts, ModelContext, Position, Window
 from threadkeep.store import _models as models
@@ -92,7 +94,10 @@ _ANSWERS: Final[dict[str, str | None]] = {
     "doctor": "[Finding](#finding), one on each line",
     "app-server": None,
     "demo": "[Demo](#demo)",
-    "bench": "[Report](#report); of `bench app-server`: [AppServerReport](#appserverreport)",
+    "bench": "[Report](#report)",
+    "bench app-server": "[AppServerReport](#appserverreport)",
+    "bench codex": "[CodexReport](#codexreport)",
+    "bench peers": "[PeersReport](#peersreport)",
 }
 
 _OBJECTS: Final[tuple[type[msgspec.Struct], ...]] = (
@@ -124,6 +129,7 @@ _OBJECTS: Final[tuple[type[msgspec.Struct], ...]] = (
     _bench.BenchRow,
     _measure.Measured,
     _bench.Limit,
+    _bench.AppendLimit,
     _appserver_report.AppServerReport,
     _appserver_report.Start,
     _appserver_report.AppServerRow,
@@ -131,6 +137,15 @@ _OBJECTS: Final[tuple[type[msgspec.Struct], ...]] = (
     _appserver_report.Took,
     _appserver_report.Beside,
     _appserver_report.Crowd,
+    _codex_report.CodexReport,
+    _codex_report.CodexRow,
+    _codex_report.CodexSide,
+    _codex_report.Spread,
+    _codex_report.FailedCheck,
+    _peers_report.PeersReport,
+    _peers_report.PeerReport,
+    _peers_report.PeerRow,
+    _peers_report.PeerStep,
 )
 
 _ATTRIBUTE: Final = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
@@ -151,13 +166,20 @@ def _exit_codes() -> str:
 def _commands() -> Iterator[str]:
     root = click.Context(cli, info_name="threadkeep", terminal_width=80, **cli.context_settings)
     yield f"## threadkeep\n\n```text\n{cli.get_help(root)}\n```\n"
-    for name in COMMANDS:
-        command = cli.get_command(root, name)
+    yield from _commands_of(cli, root, "")
+
+
+def _commands_of(group: Commands, above: click.Context, before: str) -> Iterator[str]:
+    """The commands of a group, each followed by its own."""
+    for name in group.places:
+        command = group.get_command(above, name)
         assert command is not None
-        context = click.Context(command, info_name=name, parent=root, terminal_width=80)
-        yield f"## threadkeep {name}\n\n```text\n{command.get_help(context)}\n```\n"
-        if _ANSWERS[name] is not None:
-            yield f"`--json`: {_ANSWERS[name]}.\n"
+        context = click.Context(command, info_name=name, parent=above, terminal_width=80)
+        yield f"## threadkeep {before}{name}\n\n```text\n{command.get_help(context)}\n```\n"
+        if (answer := _ANSWERS[before + name]) is not None:
+            yield f"`--json`: {answer}.\n"
+        if isinstance(command, Commands):
+            yield from _commands_of(command, context, f"{before}{name} ")
 
 
 def _objects() -> Iterator[str]:

@@ -42,6 +42,7 @@ DamageKind = Literal[
     "torn-tail",
     "being-written",
     "missing-newline",
+    "cut-short",
     "not-json",
     "invalid-utf8",
     "lone-surrogate",
@@ -183,6 +184,13 @@ _BYTES: Final[dict[DamageKind, tuple[Severity, str]]] = {
     "missing-newline": (
         "info",
         "The last record is whole but for its newline. It counts, and the next append puts the newline in.",
+    ),
+    "cut-short": (
+        "warning",
+        (
+            "The line is the beginning of a record: its writer was stopped in the middle of it, and whoever wrote next "
+            "began a new line. It was acknowledged to nobody; every reader passes over it, its bytes stay."
+        ),
     ),
     "not-json": ("error", "The line is no JSON. Every reader passes over it; its bytes stay."),
     "invalid-utf8": (

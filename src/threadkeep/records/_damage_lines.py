@@ -20,6 +20,10 @@ BOM: Final = b"\xef\xbb\xbf"
 MOST_NESTED: Final = 127
 """Containers within each other in a record that Codex still reads, the record's own object included."""
 
+_BEGINNING: Final = b'{"timestamp":"'
+_OF_NUMBERS: Final = b"0123456789.eE+-"
+_TRUNCATED: Final = "Input data was truncated"
+
 _PIECE: Final = 1 << 20
 _LONG: Final = 19
 """Digits of the shortest integer that may be beyond 64 bits."""
@@ -46,6 +50,10 @@ _read_keys: Final = msgspec.json.Decoder(_Keys).decode
 
 def unreadable(line: bytes) -> tuple[DamageKind, str]:
     """Why ``line`` is no record: the kind, and the reason as a part of a sentence."""
+    written = line.rstrip(b"\0")
+    if _is_cut_short(written):
+        filled = f"; {len(line) - len(written):,} NUL bytes fill it up" if len(written) < len(line) else ""
+        return "cut-short", f"it ends too early{filled}"
     nul = line.find(b"\0")
     if nul >= 0:
         count = line.count(b"\0")
@@ -64,6 +72,23 @@ def unreadable(line: bytes) -> tuple[DamageKind, str]:
             return "lone-surrogate", "a text in it escapes half a character (a lone surrogate)"
         return "not-json", f"it is no JSON: {_reason(error)}"
     return "no-envelope", f"it is JSON but no record: {_missing(text)}"
+
+
+def _is_cut_short(line: bytes) -> bool:
+    """Whether a line is the beginning of a record, as Codex and threadkeep write them, and nothing else."""
+    if not line or line[: len(_BEGINNING)] != _BEGINNING[: len(line)]:
+        return False
+    for cut in range(min(4, len(line))):  # the last character may be cut, too
+        whole = line[: len(line) - cut]
+        if is_utf8(whole):
+            try:
+                _read_any(whole.rstrip(_OF_NUMBERS))  # half a number is none
+            except msgspec.DecodeError as error:
+                return str(error) == _TRUNCATED and not _escapes_half_a_character(whole)
+            except RecursionError:
+                return False
+            return False
+    return False
 
 
 def exceeds(line: bytes) -> tuple[int, bool]:
@@ -125,7 +150,7 @@ def _escapes_half_a_character(text: bytes) -> bool:
 
 def _reason(error: msgspec.MsgspecError) -> str:
     message = str(error).removeprefix("JSON is malformed: ")
-    return "it ends too early" if message == "Input data was truncated" else printable(message, 200)
+    return "it ends too early" if message == _TRUNCATED else printable(message, 200)
 
 
 def _missing(text: bytes) -> str:

@@ -24,7 +24,7 @@ EMPTY_RAW: Final = msgspec.Raw(b"")
 """Stands for an absent value where a `msgspec.Raw` is expected."""
 
 HEAD: Final = re.compile(
-    rb'\{"timestamp":"([^"\\]{20,35})",(?:"ordinal":([0-9]{1,19}),)?"type":'
+    rb'\{"timestamp":"([^"\\\x00-\x1f]{20,35})",(?:"ordinal":(0|[1-9][0-9]{0,18}),)?"type":'
     rb'("(?:event_msg|response_item|realtime_item|retained_context)","payload":\{"type":"[A-Za-z_]{1,64}"'
     rb'|"(?!event_msg"|response_item"|realtime_item"|retained_context")[a-z_]{1,64}","payload":\{)'
 )

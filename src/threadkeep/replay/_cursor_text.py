@@ -36,5 +36,5 @@ def read_cursor(text: str, decode: Callable[[bytes], T], *, thread: str | None =
     """
     try:
         return decode(base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4)))
-    except (UnicodeEncodeError, UnicodeDecodeError, binascii.Error, msgspec.MsgspecError) as error:
+    except (UnicodeEncodeError, UnicodeDecodeError, binascii.Error, msgspec.MsgspecError, RecursionError) as error:
         raise InvalidCursor(f"invalid cursor: {text}", thread=thread) from error

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from threadkeep.records import Record
     from threadkeep.replay._totals import TotalsSource
 
-__all__ = ["find_turn", "next_start", "next_turn", "reader_before", "turn_rows"]
+__all__ = ["began_in_legacy", "find_turn", "next_start", "next_turn", "reader_before", "turn_rows"]
 
 _NEAR: Final = 256 * 1024
 """Halving stops at a stretch of this many bytes, which is then read."""
@@ -53,6 +53,13 @@ def turn_rows(lineage: Lineage, turn_id: str, totals: TotalsSource) -> Sequence[
     """The items of one turn with their places, oldest first; empty for a turn that is not shown."""
     _, rows = _found(lineage, turn_id, totals, "full", rows=True)
     return rows
+
+
+def began_in_legacy(lineage: Lineage, turn_id: str) -> bool:
+    """Whether a turn began in a legacy rollout: one that is not shown was rolled back there, with all that is its."""
+    start = _start_of(lineage, turn_id)
+    segment = lineage.segment(start.rollout) if start is not None else None
+    return segment is not None and segment.mode == LEGACY
 
 
 def _found(
@@ -107,7 +114,7 @@ def _by_time(segment: Segment, turn_id: str) -> int | None:
             high = middle
         else:
             low = record.offset
-    wanted = turn_id.encode()
+    wanted = turn_id.encode("utf-8", "replace")  # what is no text names no turn
     for record in records_of(lines_forward(segment.source, low, segment.end)):
         beyond = record.offset > high
         if record.offset > high + _FAR or (beyond and record.timestamp > last):
@@ -125,7 +132,7 @@ def _next_stamped(segment: Segment, offset: int, high: int) -> Record | None:
 
 
 def _by_bytes(segment: Segment, turn_id: str) -> int | None:
-    wanted = turn_id.encode()
+    wanted = turn_id.encode("utf-8", "replace")  # what is no text names no turn
     for offset, line in lines_backward(segment.source, segment.end, segment.start):
         if line is not None and wanted in line and _starts(record_of(offset, line), turn_id):
             return offset

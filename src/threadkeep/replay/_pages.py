@@ -14,7 +14,7 @@ from threadkeep.records import LEGACY, Record, TaskStarted, lines_forward, recor
 from threadkeep.replay._at import record_at
 from threadkeep.replay._before_envelope import as_told
 from threadkeep.replay._cursor import Cursor, check_anchor, decode_cursor, encode_cursor
-from threadkeep.replay._find import next_start, reader_before, turn_rows
+from threadkeep.replay._find import began_in_legacy, next_start, reader_before, turn_rows
 from threadkeep.replay._paginated import placed
 from threadkeep.replay._reader import TurnReader
 from threadkeep.replay._starts import starts_turn
@@ -424,7 +424,7 @@ def _with_late(pager: _Pager, reader: TurnReader, low: Position | None) -> list[
             turns.add(late.turn_id)
         else:
             alone = late_item(pager.lineage, late)
-            of_turn = [alone] if alone is not None else []
+            of_turn = [alone] if alone is not None and not began_in_legacy(pager.lineage, late.turn_id) else []
         fresh = [row for row in of_turn if _identity(row) not in known]
         known.update(_identity(row) for row in fresh)
         entries += [row for row in fresh if low is None or pager.key(row.position) >= pager.key(low)]

@@ -299,7 +299,7 @@ class Access:
 
             try:
                 held = decode_totals(row[1])
-            except (msgspec.MsgspecError, UnicodeDecodeError):
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 return None
         if held.end > segment.end or held.digest != boundary_digest(segment.source, held.end):
             return None

@@ -33,7 +33,7 @@ class KnownBoundaries:
             return None
         try:
             return _decode_said(kept[1])
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
 
     def keep(self, found: Sequence[tuple[Segment, Said]]) -> None:

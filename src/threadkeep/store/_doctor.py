@@ -70,8 +70,9 @@ def doctor(access: Access, *, fix: bool, progress: Callable[[str], None] | None 
             yield finding
     links_to_pin = [link for link in inheritance.links.values() if link.ref.thread_id not in broken]
     yield from _unpinned(access, links_to_pin, pinned, fix=fix)
-    yield from _unused_pins(access, inheritance, fix=fix)
-    yield from _marks_of_nothing(access, inheritance, fix=fix)
+    if "" not in inheritance.unseen:  # else nobody can say what is gone
+        yield from _unused_pins(access, inheritance, fix=fix)
+        yield from _marks_of_nothing(access, inheritance, fix=fix)
     yield from _deleted(access, inheritance, fix=fix)
 
 

@@ -56,7 +56,7 @@ class ThreadFilter(msgspec.Struct, frozen=True):
         return (
             _one_of(thread.model_provider, self.model_providers)
             and _one_of(thread.originator, self.originators)
-            and (self.sources is None or not self.sources.isdisjoint(source_names(thread.source)))
+            and (self.sources is None or _begun_by(thread.source, self.sources))
             and (self.forked_from is None or thread.forked_from_id == self.forked_from)
             and (self.parent is None or thread.parent_thread_id == self.parent)
             and thread.id not in self.excluded
@@ -75,6 +75,11 @@ class ThreadFilter(msgspec.Struct, frozen=True):
 
 def _one_of(value: str | None, wanted: frozenset[str] | None) -> bool:
     return wanted is None or value in wanted
+
+
+def _begun_by(source: Any, wanted: frozenset[str]) -> bool:
+    """Whether a thread was begun so. One whose first record is damaged says nothing: it is not left out for that."""
+    return not wanted.isdisjoint(source_names(source)) or (source is None and wanted == INTERACTIVE)
 
 
 def _works_in(cwd: str | None, wanted: str | frozenset[str]) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from threadkeep import _version
 from threadkeep.backends import RolloutRef
-from threadkeep.errors import InvalidForkPoint, InvalidRequest, TurnNotFound, Unsupported
+from threadkeep.errors import CorruptHistory, InvalidForkPoint, InvalidRequest, TurnNotFound, Unsupported
 from threadkeep.ids import utc
 from threadkeep.lineage import fork_point
 from threadkeep.records import PAGINATED, Cost, SessionMeta, encode_record, present, record_of
@@ -21,7 +22,7 @@ from threadkeep.store._turn_records import interrupt_marker
 
 if TYPE_CHECKING:
     from threadkeep.backends import Backend, Durability
-    from threadkeep.lineage import ForkPoint, Lineage
+    from threadkeep.lineage import ForkPoint, Lineage, Segment
     from threadkeep.store._access import Access, Located
 
 __all__ = ["Begun", "Place", "fork", "place_of", "revert"]
@@ -111,7 +112,7 @@ def fork(
         where = (facts.cwd or "/", facts.model_provider) if facts is not None else read_place(lineage)
         lines = _child_lines(target, _child_meta(target, lineage, point, thread_id, where, begun), point)
         if not ephemeral:
-            _secure(access, backend, point, thread_id, durability)
+            _secure(access, backend, lineage, point, thread_id, durability)
         ref = target.create(thread_id, thread_id, lines, durability=durability, kept=False)
         cost.bytes_written += len(lines)
     meta = record_of(0, lines.partition(b"\n")[0]).view(SessionMeta)
@@ -163,7 +164,7 @@ def revert(access: Access, located: Located, before: str, cost: Cost, *, local: 
             rollout_id = backend.ids.new()
             meta = _reverted_meta(backend, lineage, point)
             lines = _child_lines(backend, meta, point)
-            _secure(access, backend, point, rollout_id, durability)
+            _secure(access, backend, lineage, point, rollout_id, durability)
             backend.create(located.thread_id, rollout_id, lines, durability=durability, kept=located.kept_apart)
             cost.bytes_written += len(lines)
             if located.kept_apart or must_be_pointed_at(backend, located.thread_id, rollout_id):
@@ -173,7 +174,9 @@ def revert(access: Access, located: Located, before: str, cost: Cost, *, local: 
         lease.release()
 
 
-def _secure(access: Access, backend: Backend, point: ForkPoint, child: str, durability: Durability) -> None:
+def _secure(
+    access: Access, backend: Backend, lineage: Lineage, point: ForkPoint, child: str, durability: Durability
+) -> None:
     """Before a child refers to bytes, they are flushed and pinned: the very ones that were read."""
     if point.base is None or point.segment is None:
         return
@@ -191,7 +194,21 @@ def _secure(access: Access, backend: Backend, point: ForkPoint, child: str, dura
         return
     if durability == "fsync":
         holder.flush(ref)
+        _flush_ancestors(access, backend, lineage, point.segment)
     holder.pin(child, ref, point.end, digest)
+
+
+def _flush_ancestors(access: Access, backend: Backend, lineage: Lineage, base: Segment) -> None:
+    """Flush what a base inherits: of a fork that Codex made nobody has; of one of threadkeep's it was done then."""
+    with contextlib.suppress(CorruptHistory):  # what is gone cannot be flushed
+        for segment in lineage.newest_first():
+            if segment.depth > base.depth:
+                holder = access.scratch if access.scratch.find(segment.rollout_id) is not None else backend
+                ref = holder.find(segment.rollout_id)
+                if ref is not None:
+                    holder.flush(ref)
+            if segment.depth >= base.depth and (segment.base is None or segment.base.threadkeep is not None):
+                return
 
 
 def _child_lines(backend: Backend, meta: dict[str, Any], point: ForkPoint) -> bytes:

@@ -192,7 +192,8 @@ def read_inheritance(access: Access, *, progress: Callable[[int], None] | None =
     unseen: dict[str, str] = {}
     for backend in dict.fromkeys((access.scratch, access.backend)):
         pinned = {pin.child: pin for pin in backend.pins()}
-        for link, trouble in _links(access, backend):
+        missed: list[str] = []
+        for link, trouble in _links(access, backend, missed):
             pin = pinned.get(link.ref.rollout_id)
             if link.base is None and pin is not None:
                 link.base, link.end = pin.base, pin.end
@@ -202,14 +203,14 @@ def read_inheritance(access: Access, *, progress: Callable[[int], None] | None =
             links.append(link)
             if progress is not None and len(links) % _TOLD_EVERY == 0:
                 progress(len(links))
-        for trouble in backend.unlisted():
-            unseen[""] = trouble
+        if missed:
+            unseen[""] = missed[0]
     return Inheritance(links, unseen)
 
 
-def _links(access: Access, backend: Backend) -> Iterator[tuple[Link, str | None]]:
-    """Each rollout's link, and why it could not be read."""
-    for ref, stat in backend.stats():
+def _links(access: Access, backend: Backend, missed: list[str]) -> Iterator[tuple[Link, str | None]]:
+    """Each rollout's link, and why it could not be read; what could not even be looked at is added to ``missed``."""
+    for ref, stat in backend.stats(missed):
         link = Link(ref, stat.size, stat.mtime_ns)
         try:
             source = backend.open(ref, Cost())

@@ -172,7 +172,9 @@ class Snapshot:
         return []
 
     def unreadable(self, most_bytes: int) -> list[tuple[str, int]]:
-        """(path, decoded byte offset) of the lines near the end of the current rollout that are no records.
+        """(path, decoded byte offset) of the lines near the end of the current rollout that are no whole records.
+
+        A first record that is lost is among them, as far as one can be seen to be.
 
         Args:
             most_bytes: How much of it is looked at, from its end back.
@@ -180,13 +182,15 @@ class Snapshot:
         from threadkeep.records import lines_backward, record_of
 
         tip = self._lineage.tip
-        floor = max(tip.start, tip.end - most_bytes)
+        floor = max(0, tip.end - most_bytes)
         found = []
         for offset, line in lines_backward(tip.source, tip.end):
             if offset < floor:
                 break
-            if line is None or (line.strip() and not record_of(offset, line).kind):
+            if line is None or (line.strip() and not record_of(offset, line).intact):
                 found.append((tip.source.path or tip.rollout_id, offset))
+        if tip.head.meta is None and (not found or found[-1][1] != 0):
+            found.append((tip.source.path or tip.rollout_id, 0))
         return found[::-1]
 
     def occurrences(self, term: str, *, cursor: str | None = None, limit: int | None = None) -> OccurrencePage:

@@ -120,7 +120,7 @@ def _decoded(kept: tuple[str, bytes] | None, stamp: str) -> _Row | None:
         return None
     try:
         return _decode_row(kept[1])
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 
@@ -148,7 +148,7 @@ def _said(access: Access, lineage: Lineage) -> _Row:
 
 def _git(located: Located, facts: ThreadFacts) -> GitInfo | None:
     """The git facts that were recorded, with those that were given here in their place."""
-    given = located.marks.git
+    given = {key: value for key, value in located.marks.git.items() if key in GitInfo.__struct_fields__}
     if not given:
         return facts.git
     git = msgspec.structs.replace(facts.git or GitInfo(), **given)

@@ -113,8 +113,9 @@ def _compare_row(access: Access, located: Located, facts: ThreadFacts, lineage: 
     thread = read_thread(access, located, lineage.cost)
     if thread.size != stat.size or (not located.ref.compressed and stat.size != lineage.tip.source.size):
         return
+    given = {"git"} if located.marks.git else set()  # what is shown is not what was recorded, and is not meant to be
     for name in facts.__struct_fields__:
-        if hasattr(thread, name):
+        if hasattr(thread, name) and name not in given:
             metadata.equal(
                 f"{name.replace('_', ' ')} in the kept row of rollout {facts.rollout_id} (it is made anew)",
                 getattr(thread, name),

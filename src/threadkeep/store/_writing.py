@@ -175,7 +175,10 @@ class Writing:
             base = tip.base
             if ordinal is None:
                 ordinal = base.end_ordinal_exclusive + 1 if base is not None else 1
-            return located.ref, ordinal
+            meta = tip.head.meta
+            copied = meta.subagent_history_start_ordinal if meta is not None else None
+            # Where a copied beginning was cut short, what is numbered on from there would count as copied, too.
+            return located.ref, max(ordinal, copied or 0)
 
     def fork(
         self,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WritingCases"]
 
-_SECONDS = 10.0
+_SECONDS = 60.0
 
 
 class WritingCases(Hooks):

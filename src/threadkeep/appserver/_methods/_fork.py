@@ -41,7 +41,8 @@ def thread_fork(call: Call) -> Any:
             through=through,
             before=before,
             ephemeral=ephemeral,
-            originator=call.connection.client_name,
+            # Who began the conversation, not who forks it (0.169.0 observed).
+            originator=parent.originator or call.connection.client_name,
             source=source_of(call.connection.client_name),
             thread_source=params.get("threadSource"),
         )

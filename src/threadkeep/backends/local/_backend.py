@@ -115,10 +115,10 @@ class LocalBackend:
 
     def troubles(self) -> list[str]:
         """What of the home could not be read, for people."""
-        found = [self._codex.trouble, self._index.trouble, *self.unlisted()]
+        found = [self._codex.trouble, self._index.trouble, *self._unread()]
         return [trouble for trouble in found if trouble is not None]
 
-    def unlisted(self) -> list[str]:
+    def _unread(self) -> list[str]:
         """Which of the home's folders and rollouts could not be looked at."""
         return self._names_index.troubles() if self._names_index is not None else []
 
@@ -140,9 +140,9 @@ class LocalBackend:
         """Every rollout of a thread, wherever it lies, oldest id first."""
         return self._names.of_thread(thread_id)
 
-    def stats(self) -> Iterator[tuple[RolloutRef, RolloutStat]]:
+    def stats(self, missed: list[str] | None = None) -> Iterator[tuple[RolloutRef, RolloutStat]]:
         """Every rollout with its size, time and identity; one pass over the folders."""
-        return self._names.stats()
+        return self._names.stats(missed)
 
     def by_creation(
         self, *, descending: bool, after: tuple[int, str] | None
@@ -164,6 +164,9 @@ class LocalBackend:
         try:
             facts = self.files.stat(self.path_of(ref))
         except (FileNotFoundError, NotADirectoryError) as error:
+            there = self._moved(ref)
+            if there is not None:
+                return self.stat(there)
             raise self._gone(ref, error) from error
         except OSError as error:
             raise StorageFailure(
@@ -231,7 +234,18 @@ class LocalBackend:
         Raises:
             ThreadNotFound: The file is gone.
         """
-        return self._source(self.path_of(ref), ref.rollout_id, ref.compressed, cost)
+        try:
+            return self._source(self.path_of(ref), ref.rollout_id, ref.compressed, cost)
+        except ThreadNotFound:
+            there = self._moved(ref)
+            if there is None:
+                raise
+            return self.open(there, cost)
+
+    def _moved(self, ref: RolloutRef) -> RolloutRef | None:
+        """Where a rollout lies by now that was found elsewhere: it was archived, or taken out, a moment ago."""
+        there = self.find(ref.rollout_id)
+        return there if there is not None and there.location != ref.location else None
 
     def open_pin(self, pin: Pin, cost: Cost) -> Source:
         """The bytes that a pin holds."""
@@ -247,9 +261,9 @@ class LocalBackend:
                 return ZstdSource(self.files, path, rollout_id, cost, self._tails)
             return FileSource(self.files, path, rollout_id, cost, find=lambda: self._place_of(rollout_id))
         except FileNotFoundError as error:
-            if self.unlisted():
+            if unread := self._unread():
                 raise StorageFailure(
-                    f"the rollout is not where it was, and {self.unlisted()[0]}", rollout=rollout_id, path=path
+                    f"the rollout is not where it was, and {unread[0]}", rollout=rollout_id, path=path
                 ) from error
             raise ThreadNotFound("the rollout's file is gone", rollout=rollout_id, path=path) from error
         except OSError as error:
@@ -343,7 +357,7 @@ class LocalBackend:
         try:
             fd = self.files.open_plain(path, os.O_RDONLY)
             try:
-                self.files.fsync(fd)
+                self.files.flush(fd)
             finally:
                 self.files.close(fd)
             self.files.sync_folder(os.path.dirname(path))

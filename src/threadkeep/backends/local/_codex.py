@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import stat
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -128,6 +129,8 @@ class CodexIndex:
         try:
             facts = self._files.stat(path)
         except OSError:
+            return None
+        if not stat.S_ISREG(facts.st_mode):  # SQLite would wait for a pipe, and no alarm would wake it
             return None
         return facts.st_ino, facts.st_size, facts.st_mtime_ns
 
@@ -302,7 +305,7 @@ class NameIndex:
                 size = self._files.fstat(fd).st_size
                 torn = size > 0 and self._files.pread(fd, 1, size - 1) != b"\n"
                 self._files.write_all(fd, b"\n" + line if torn else line)
-                self._files.fsync(fd)
+                self._files.flush(fd)
             finally:
                 self._files.close(fd)
             if not self._named:

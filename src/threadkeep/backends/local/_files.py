@@ -142,6 +142,19 @@ class Files:
             taken = self.write(fd, view)
             view = view[taken:]
 
+    def flush(self, fd: int) -> None:
+        """Flush a file that stays where it is.
+
+        After a failure the system takes the cached pages for clean: they are read, and a flush that is tried again
+        succeeds, though the disk does not hold them. So they are forgotten: what is read next is what the disk holds.
+        """
+        try:
+            self.fsync(fd)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self.drop_cache(fd)
+            raise
+
     def sync_folder(self, path: str) -> None:
         """Flush a folder, so that the names in it survive a power cut."""
         fd = self.open(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -205,9 +205,12 @@ def _rows(home: LocalBackend) -> Iterator[Leftover]:
 def _astray(home: LocalBackend) -> Iterator[Leftover]:
     """Threads whose rollout Codex looks for where there is none."""
     for thread_id, path in sorted(home.codex_paths().items()):
-        if home.files.exists(path) or home.files.exists(f"{path}.zst"):
-            continue
-        there = home.rollouts_of(thread_id)
+        try:
+            if home.files.exists(path) or home.files.exists(f"{path}.zst"):
+                continue
+            there = home.rollouts_of(thread_id)
+        except (OSError, StorageFailure):
+            continue  # nobody can say; the place that cannot be read is told of
         where = f"it lies at {there[-1].location}" if there else "the home does not hold it"
         yield Leftover(
             "codex-astray",

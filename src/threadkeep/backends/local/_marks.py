@@ -132,7 +132,7 @@ class MarksFile:
                     size = self._files.fstat(fd).st_size
                     torn = size > 0 and self._files.pread(fd, 1, size - 1) != b"\n"
                     self._files.write_all(fd, b"\n" + data if torn else data)
-                    self._files.fsync(fd)
+                    self._files.flush(fd)
                 finally:
                     self._files.close(fd)
                 if not self._named:  # whoever made the file, its name must be on the disk before the line counts

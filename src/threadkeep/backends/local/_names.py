@@ -242,17 +242,17 @@ class Names:
         query = "SELECT DISTINCT thread_id FROM names WHERE thread_id >= ? AND thread_id < ? ORDER BY thread_id LIMIT ?"
         return self._ask(lambda db: [row[0] for row in db.execute(query, (prefix, prefix + "\x7f", limit))])
 
-    def stats(self) -> Iterator[tuple[RolloutRef, RolloutStat]]:
+    def stats(self, missed: list[str] | None = None) -> Iterator[tuple[RolloutRef, RolloutStat]]:
         """Every rollout with its size, time and identity: one pass over the folders, one ``stat`` a file."""
         walk = _Walk(self._files, self._home)
-        self._troubles.clear()
+        troubles: dict[str, str] = {}
         for folder, depth, _ in walk:
             try:
                 names, below = _read_folder(self._files.scandir(os.path.join(self._home, folder)), folder)
             except FileNotFoundError:
                 continue
             except OSError as error:
-                self._troubles[folder] = f"the folder {folder} cannot be read ({error.strerror})"
+                troubles[folder] = f"the folder {folder} cannot be read ({error.strerror})"
                 continue
             walk.add(below, depth + 1)
             for entry, name in _plain_wins(names):
@@ -262,13 +262,16 @@ class Names:
                     continue
                 except OSError as error:
                     location = f"{folder}/{entry.name}"
-                    self._troubles[location] = f"the file {location} cannot be looked at ({error.strerror})"
+                    troubles[location] = f"the file {location} cannot be looked at ({error.strerror})"
                     continue
                 yield (
                     _ref(folder, entry.name, name),
                     RolloutStat(facts.st_size, facts.st_mtime_ns, f"{facts.st_dev}:{facts.st_ino}"),
                 )
-        self._troubles.update((folder, f"the folder {folder} cannot be read") for folder in walk.blocked)
+        troubles.update((folder, f"the folder {folder} cannot be read") for folder in walk.blocked)
+        if missed is not None:
+            missed += troubles.values()
+        self._troubles = troubles  # at once: who asks at the same time is never told that there are none
 
     def _ask(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """The answer of the catalog; one that turned out to be damaged is filled from the folders, and asked again."""
@@ -279,13 +282,9 @@ class Names:
         return answer
 
     def _select(self, where: str, *values: str) -> list[RolloutRef]:
-        query = f"SELECT rollout_id, thread_id, path, archived, compressed FROM names WHERE {where}"  # noqa: S608
-        return self._ask(
-            lambda db: [
-                RolloutRef(rollout, thread, path, bool(archived), bool(compressed))
-                for rollout, thread, path, archived, compressed in db.execute(query, values)
-            ]
-        )
+        query = f"SELECT rollout_id, thread_id, path FROM names WHERE {where}"  # noqa: S608
+        rows = self._ask(lambda db: db.execute(query, values).fetchall())
+        return [ref for row in rows if (ref := _named(*row)) is not None]
 
 
 class _Walk:
@@ -356,6 +355,17 @@ def _ref(folder: str, file: str, name: RolloutName) -> RolloutRef:
     return RolloutRef(
         name.rollout_id, name.thread_id, f"{folder}/{file}", archived=_is_archived(folder), compressed=name.compressed
     )
+
+
+def _named(rollout_id: object, thread_id: object, path: object) -> RolloutRef | None:
+    """The rollout of a row, as its path says; None for a row that does not follow from its path, or leads elsewhere."""
+    folder, _, file = path.rpartition("/") if isinstance(path, str) else ("", "", "")
+    name = parse_name(file)
+    if name is None or (name.rollout_id, name.thread_id) != (rollout_id, thread_id):
+        return None
+    if ".." in folder.split("/") or not f"{folder}/".startswith(tuple(f"{place}/" for place in PLACES)):
+        return None
+    return _ref(folder, file, name)
 
 
 def _row(folder: str, path: str, name: RolloutName) -> tuple[str, str, str, str, int, int, int]:

@@ -1,0 +1,127 @@
+"""Deliberately broken builds: each must be seen by the test that guards against it.
+
+``python -m tests.faults.mutations`` breaks a copy of the source in one place at a time, runs the named test on it, and
+says which were caught. A mutation that nobody catches is a hole in the tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["MUTATIONS", "ROOT", "Mutation", "Result", "tried"]
+
+ROOT: Final = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_SECONDS: Final = 900
+_COPIED: Final = ("src", "tests", "pyproject.toml")
+
+
+class Mutation(NamedTuple):
+    """One broken build.
+
+    Attributes:
+        name: What is broken, in words.
+        path: The file, below the repository.
+        old: What stands in it, exactly once.
+        new: What takes its place.
+        test: The test that sees it.
+    """
+
+    name: str
+    path: str
+    old: str
+    new: str
+    test: str
+
+
+MUTATIONS: Final[tuple[Mutation, ...]] = ()
+
+
+class Result(msgspec.Struct):
+    """What became of one mutation.
+
+    Attributes:
+        name: What was broken.
+        test: The test that must see it.
+        caught: Whether it failed, as it must.
+        last: The last line that the run said.
+    """
+
+    name: str
+    test: str
+    caught: bool
+    last: str
+
+
+def tried(mutation: Mutation) -> Result:
+    """Run a mutation's test on a copy of the source that has the mutation.
+
+    Raises:
+        ValueError: The text that is to be replaced does not stand there exactly once.
+    """
+    with tempfile.TemporaryDirectory(prefix="threadkeep-mutation-") as folder:
+        for name in _COPIED:
+            source, target = os.path.join(ROOT, name), os.path.join(folder, name)
+            if os.path.isdir(source):
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copyfile(source, target)
+        _broken(folder, mutation)
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", mutation.test],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": os.path.join(folder, "src"), "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+    said = (done.stdout or done.stderr).strip().splitlines() or ["nothing"]
+    # 1: tests failed. Anything else is no verdict: nothing was collected, or pytest itself broke.
+    return Result(mutation.name, mutation.test, done.returncode == 1, said[-1])
+
+
+def _broken(folder: str, mutation: Mutation) -> None:
+    path = os.path.join(folder, mutation.path)
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    if text.count(mutation.old) != 1:
+        raise ValueError(f"{mutation.path} holds {text.count(mutation.old)} times what {mutation.name!r} replaces")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text.replace(mutation.old, mutation.new))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.mutations", description=__doc__)
+    parser.add_argument("--only", default="", help="only those whose name holds this text")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    given = parser.parse_args(arguments)
+    results = []
+    for mutation in MUTATIONS:
+        if given.only in mutation.name:
+            if sys.stderr.isatty():
+                sys.stderr.write(f"{mutation.name}\n")
+            results.append(tried(mutation))
+    if given.json:
+        sys.stdout.write(msgspec.json.encode(results).decode() + "\n")
+    else:
+        sys.stdout.write("| broken | caught by | |\n| --- | --- | --- |\n")
+        for result in results:
+            verdict = "caught" if result.caught else f"NOT CAUGHT: {result.last}"
+            sys.stdout.write(f"| {result.name} | `{result.test}` | {verdict} |\n")
+    return 0 if results and all(result.caught for result in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

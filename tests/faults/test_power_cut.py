@@ -1,0 +1,28 @@
+"""The power of a real disk is cut while clients write: what was acknowledged is there when it comes back.
+
+The long form, on all file systems, is ``python -m tests.faults.power_cut`` (`tests.faults.power_cut`).
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from tests.codex.binary import REPOSITORY
+from tests.faults.power_cut_disk import why_not
+
+
+@pytest.mark.slow
+def test_what_was_acknowledged_before_a_power_cut_is_kept() -> None:
+    reason = why_not("ext4")
+    if reason is not None:
+        pytest.skip(f"no power can be cut here: {reason}")
+    command = [sys.executable, "-m", "tests.faults.power_cut", "--fs", "ext4", "--cuts", "3", "--seed", "7", "--json"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stderr
+    (figures,) = json.loads(done.stdout)["file_systems"]
+    assert figures["cuts"] == 3
+    assert figures["records"] > 20
+    assert figures["unflushed_lost"] > 0, "what nobody flushed was never lost: nothing was proved"

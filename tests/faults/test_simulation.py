@@ -1,0 +1,112 @@
+"""A simulated machine with faults, kills, power cuts and jumping clocks: every history is one that was acknowledged.
+
+The long form is ``python -m tests.faults.simulation`` (`tests.faults.simulation`).
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from tests.codex.binary import REPOSITORY
+from tests.faults.kill_entries import Broken
+from tests.faults.kill_model import Model
+
+
+def simulated(seed: int, steps: int) -> dict[str, Any]:
+    """The figures of a run in a process of its own, whose sets have the same order every time."""
+    command = [sys.executable, "-m", "tests.faults.simulation", "--seed", str(seed), "--steps", str(steps), "--json"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stderr
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_no_history_is_one_that_was_not_acknowledged(seed: int) -> None:
+    figures = simulated(seed, 160)
+    assert figures["records"] > 50
+    assert sum(figures[fault] for fault in ("kill", "torn", "power", "EIO", "ENOSPC", "short", "flush")) > 0
+
+
+@pytest.mark.slow
+def test_a_seed_repeats_a_run_to_the_call() -> None:
+    assert simulated(5, 64)["digest"] == simulated(5, 64)["digest"] != simulated(6, 64)["digest"]
+
+
+# The model: what would make it blind
+
+
+def taken(*lines: dict[str, Any]) -> Model:
+    """A model after these lines, all of one worker."""
+    model = Model()
+    for line in lines:
+        model.take({"w": "w", **line})
+    return model
+
+
+BEGUN = (
+    {"n": 1, "s": "intent", "op": "begin", "thread": "t"},
+    {"n": 2, "s": "intent", "op": "add", "thread": "t", "text": "a", "turn": "a"},
+    {"n": 2, "s": "ack"},
+    {"n": 3, "s": "intent", "op": "add", "thread": "t", "text": "b", "turn": "a"},
+)
+READ = {"n": 9, "s": "intent", "op": "read", "thread": "t"}
+
+
+@pytest.mark.parametrize("texts", [["a"], ["a", "b"]])
+def test_what_was_not_acknowledged_may_be_there_or_not(texts: list[str]) -> None:
+    taken(*BEGUN, READ, {"n": 9, "s": "ack", "texts": texts})
+
+
+@pytest.mark.parametrize("texts", [[], ["b"], ["b", "a"], ["a", "a"], ["a", "b", "b"], ["a", "b", "c"]])
+def test_nothing_else_may_be_there(texts: list[str]) -> None:
+    with pytest.raises(Broken, match="which it never was"):
+        taken(*BEGUN, READ, {"n": 9, "s": "ack", "texts": texts})
+
+
+def test_what_was_acknowledged_must_be_there() -> None:
+    with pytest.raises(Broken, match="which it never was"):
+        taken(*BEGUN, {"n": 3, "s": "ack"}, READ, {"n": 9, "s": "ack", "texts": ["a"]})
+
+
+@pytest.mark.parametrize("error", ["ThreadNotFound", "TurnNotFound", "Archived", "LeaseLost"])
+def test_a_refusal_needs_a_reason(error: str) -> None:
+    with pytest.raises(Broken, match="no reason"):
+        taken(*BEGUN, READ, {"n": 9, "s": "refused", "error": error})
+
+
+@pytest.mark.parametrize("state", ["ack", "failed"])
+def test_a_revert_that_failed_happened_or_did_not(state: str) -> None:
+    second = (
+        {"n": 3, "s": "ack"},
+        {"n": 4, "s": "intent", "op": "add", "thread": "t", "text": "c", "turn": "c"},
+        {"n": 4, "s": "ack"},
+        {"n": 5, "s": "intent", "op": "revert", "thread": "t", "before": "c"},
+        {"n": 5, "s": state},
+    )
+    possible = [["a", "b"]] if state == "ack" else [["a", "b"], ["a", "b", "c"]]
+    for found in possible:
+        taken(*BEGUN, *second, READ, {"n": 9, "s": "ack", "texts": found})
+    for found in [["a", "b"], ["a", "b", "c"], ["a"]]:
+        if found not in possible:
+            with pytest.raises(Broken):
+                taken(*BEGUN, *second, READ, {"n": 9, "s": "ack", "texts": found})
+
+
+def test_of_two_names_the_one_that_was_given_last_counts() -> None:
+    """Where two were given at the same time, either may."""
+    model = taken(
+        *BEGUN,
+        {"n": 4, "s": "intent", "op": "rename", "thread": "t", "name": "one"},
+        {"n": 4, "s": "ack"},
+        {"n": 5, "s": "intent", "op": "rename", "thread": "t", "name": "two"},
+        {"n": 6, "s": "intent", "op": "rename", "thread": "t", "name": "three"},
+        {"n": 5, "s": "ack"},
+        {"n": 6, "s": "ack"},
+    )
+    assert sorted(model.threads["t"].name.possible) == ["three", "two"]

@@ -1,0 +1,82 @@
+"""A thread that is archived, or taken out again, at the moment in which somebody opens it is found where it is now."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from threadkeep.backends.local import Files, LocalBackend
+from threadkeep.errors import ThreadNotFound
+from threadkeep.store import ThreadStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+class Meanwhile(Files):
+    """Something happens right before a rollout is opened, or looked at, for the first time."""
+
+    def __init__(self) -> None:
+        self.call = ""
+        self.happens: Callable[[], object] | None = None
+
+    def _now(self, call: str, path: str) -> None:
+        if self.happens is not None and call == self.call and os.path.basename(path).startswith("rollout-"):
+            happens, self.happens = self.happens, None
+            happens()
+
+    def open(self, path: str, flags: int, mode: int = 0o600) -> int:
+        self._now("open", path)
+        return super().open(path, flags, mode)
+
+    def stat(self, path: str) -> os.stat_result:
+        self._now("stat", path)
+        return super().stat(path)
+
+
+@pytest.fixture
+def files() -> Meanwhile:
+    return Meanwhile()
+
+
+@pytest.fixture
+def store(tmp_path: Path, files: Meanwhile) -> ThreadStore:
+    return ThreadStore(LocalBackend(str(tmp_path), files=files), durability="os")
+
+
+@pytest.fixture
+def thread(store: ThreadStore) -> str:
+    with store.create(cwd="/project") as writer, writer.turn("said") as turn:
+        turn.say("answered")
+    return writer.thread_id
+
+
+@pytest.mark.parametrize("archived", [False, True])
+@pytest.mark.parametrize(("what", "call"), [("turns", "open"), ("turns", "stat"), ("fork", "open"), ("read", "stat")])
+def test_it_is_found_where_it_was_moved_to(
+    tmp_path: Path, store: ThreadStore, files: Meanwhile, thread: str, archived: bool, call: str, what: str
+) -> None:
+    other = ThreadStore.open(tmp_path, durability="os")
+    if archived:
+        other.archive(thread)
+    files.call = call
+    files.happens = lambda: other.unarchive(thread) if archived else other.archive(thread)
+    if what == "turns":
+        assert [turn["status"] for turn in store.turns(thread).data] == ["completed"]
+    elif what == "read":
+        assert store.read(thread).preview == "said"
+    else:
+        assert len(store.turns(store.fork(thread).id).data) == 1
+    assert files.happens is None, "nothing happened meanwhile"
+
+
+def test_what_was_deleted_meanwhile_is_not_found(
+    tmp_path: Path, store: ThreadStore, files: Meanwhile, thread: str
+) -> None:
+    files.call = "open"
+    files.happens = lambda: ThreadStore.open(tmp_path, durability="os").delete(thread)
+    with pytest.raises(ThreadNotFound):
+        store.turns(thread)
