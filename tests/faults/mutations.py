@@ -12,39 +12,21 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import msgspec
+from tests.faults.mutation_list import MUTATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["MUTATIONS", "ROOT", "Mutation", "Result", "tried"]
+    from tests.faults.mutation_list import Mutation
+
+__all__ = ["ROOT", "Result", "tried"]
 
 ROOT: Final = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _SECONDS: Final = 900
 _COPIED: Final = ("src", "tests", "pyproject.toml")
-
-
-class Mutation(NamedTuple):
-    """One broken build.
-
-    Attributes:
-        name: What is broken, in words.
-        path: The file, below the repository.
-        old: What stands in it, exactly once.
-        new: What takes its place.
-        test: The test that sees it.
-    """
-
-    name: str
-    path: str
-    old: str
-    new: str
-    test: str
-
-
-MUTATIONS: Final[tuple[Mutation, ...]] = ()
 
 
 class Result(msgspec.Struct):

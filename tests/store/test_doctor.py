@@ -360,8 +360,8 @@ def test_a_thread_that_nothing_opens_is_unreadable(local: ThreadStore) -> None:
 
 def test_marks_of_a_thread_that_is_gone_are_forgotten(store: ThreadStore) -> None:
     thread = new_thread(store, "one")
-    store.backend.set_marks(thread, Marks(name="kept"))
-    store.backend.set_marks("01990000-0000-7000-8000-000000000009", Marks(name="gone"))
+    store.backend.change_marks(thread, lambda _: Marks(name="kept"))
+    store.backend.change_marks("01990000-0000-7000-8000-000000000009", lambda _: Marks(name="gone"))
     mended(store, "unused-marks")
     assert store.backend.marks(thread).name == "kept"
 

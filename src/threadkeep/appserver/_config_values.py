@@ -119,7 +119,7 @@ def _header(line: str) -> tuple[str, ...] | None:
     names: list[str] = []
     try:
         table: Any = tomllib.loads(line)
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return None
     while isinstance(table, dict) and table:
         ((name, table),) = table.items()

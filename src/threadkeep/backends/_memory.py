@@ -14,7 +14,7 @@ from threadkeep.errors import CodexOwned, CorruptHistory, LeaseLost, StorageFail
 from threadkeep.ids import Clock, IdSource, SystemClock, Uuid7Source, timestamp_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from threadkeep.backends._catalog import Catalog
     from threadkeep.records import Boundary, Cost, Source
@@ -328,8 +328,9 @@ class MemoryBackend:
     def marked(self) -> dict[str, Marks]:
         return dict(self._marks)
 
-    def set_marks(self, thread_id: str, marks: Marks) -> None:
-        self._marks[thread_id] = marks
+    def change_marks(self, thread_id: str, change: Callable[[Marks], Marks]) -> None:
+        with self._lock:
+            self._marks[thread_id] = change(self._marks.get(thread_id) or Marks())
 
     def set_name(self, thread_id: str, name: str) -> None:
         self._names[thread_id] = name

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from threadkeep.backends._catalog import Catalog
@@ -344,8 +344,11 @@ class Backend(Protocol):
         """Every thread that threadkeep remembers something of."""
         ...
 
-    def set_marks(self, thread_id: str, marks: Marks) -> None:
-        """Remember it, durably."""
+    def change_marks(self, thread_id: str, change: Callable[[Marks], Marks]) -> None:
+        """Remember something else of a thread, durably.
+
+        ``change`` makes it of what is remembered, and nobody changes it between: no lease is needed.
+        """
         ...
 
     def set_name(self, thread_id: str, name: str) -> None:

@@ -157,10 +157,9 @@ def _step(inheritance: Inheritance, thread_id: str, gone: set[str], title: str, 
 def _carry_out(access: Access, step: _Step, inheritance: Inheritance, lease: Lease) -> None:
     thread_id = step.planned.id
     backend = access.backend_of(thread_id)
-    marks = backend.marks(thread_id)
-    if not marks.hidden and (step.planned.action != "remove" or len(step.removed) > 1):
+    if step.planned.action != "remove" or len(step.removed) > 1:
         # Nothing of a thread is shown any more once a part of it goes.
-        backend.set_marks(thread_id, msgspec.structs.replace(marks, hidden=True))
+        backend.change_marks(thread_id, lambda marks: msgspec.structs.replace(marks, hidden=True))
     for link, end in step.cut:
         _cut(backend, link, end, lease)
     # Newest first: a reverted thread's newer rollouts need the older ones.
@@ -173,8 +172,7 @@ def _carry_out(access: Access, step: _Step, inheritance: Inheritance, lease: Lea
 
 def _forget(backend: Backend, thread_id: str) -> None:
     """What is remembered of a thread goes with it."""
-    if backend.marks(thread_id) != Marks():
-        backend.set_marks(thread_id, Marks())
+    backend.change_marks(thread_id, lambda _: Marks())
     if backend.facts([thread_id])[thread_id].name:
         backend.set_name(thread_id, "")
 

@@ -229,7 +229,7 @@ def _marks_of_nothing(access: Access, inheritance: Inheritance, *, fix: bool) ->
     def forget(thread_id: str) -> bool:
         if backend.rollouts_of(thread_id):
             return False
-        backend.set_marks(thread_id, Marks())
+        backend.change_marks(thread_id, lambda _: Marks())
         return True
 
     for thread_id, marks in sorted(backend.marked().items()):

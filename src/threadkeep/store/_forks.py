@@ -168,8 +168,9 @@ def revert(access: Access, located: Located, before: str, cost: Cost, *, local: 
             backend.create(located.thread_id, rollout_id, lines, durability=durability, kept=located.kept_apart)
             cost.bytes_written += len(lines)
             if located.kept_apart or must_be_pointed_at(backend, located.thread_id, rollout_id):
-                marks = backend.marks(located.thread_id)
-                backend.set_marks(located.thread_id, msgspec.structs.replace(marks, current=rollout_id))
+                backend.change_marks(
+                    located.thread_id, lambda marks: msgspec.structs.replace(marks, current=rollout_id)
+                )
     finally:
         lease.release()
 

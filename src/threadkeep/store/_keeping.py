@@ -44,22 +44,19 @@ class Keeping:
         held = writer.lease if writer is not None else None
         return rename(self._access, self._access.locate(thread), name, local=local, held=held)
 
-    def set_git(self, thread: str, facts: Mapping[str, str | None], *, writer: Writer | None = None) -> Thread:
+    def set_git(self, thread: str, facts: Mapping[str, str | None]) -> Thread:
         """Set git facts of a thread, in place of those that its records state; kept to threadkeep.
 
         Args:
             thread: Its id, or a unique prefix.
             facts: ``commit_hash``, ``branch``, ``repository_url``, as far as they change; None clears one.
-            writer: The thread's writer, where the caller holds it.
 
         Raises:
             ThreadNotFound: There is no such thread.
-            ThreadBusy: Somebody is writing to it.
         """
         from threadkeep.store._manage import set_git
 
-        held = writer.lease if writer is not None else None
-        return set_git(self._access, self._access.locate(thread), facts, held=held)
+        return set_git(self._access, self._access.locate(thread), facts)
 
     def archive(self, thread: str, *, local: bool = False) -> Thread:
         """Put a thread away: lists leave it out, nothing is appended to it; what inherits from it is not touched.

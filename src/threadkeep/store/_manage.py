@@ -41,25 +41,21 @@ def rename(access: Access, located: Located, name: str, *, local: bool, held: Le
     backend = access.backend_of(thread_id)
     if located.is_codex_s(local=local):
         backend.ask_codex(thread_id, [("thread/name/set", {"threadId": thread_id, "name": name})])
-        if backend.marks(thread_id).name is not None:
-            with _leased(backend, thread_id, held) as lease:
-                _remember(backend, lease, name=None)
+        _remember(backend, thread_id, name=None)
         return _again(access, thread_id)
-    with _leased(backend, thread_id, held) as lease:
+    with _leased(backend, thread_id, held):
         if located.kept_apart:
-            _remember(backend, lease, name=name)
+            _remember(backend, thread_id, name=name)
         else:
             backend.set_name(thread_id, name)
-            _remember(backend, lease, name=None)
+            _remember(backend, thread_id, name=None)
     return _again(access, thread_id)
 
 
-def set_git(access: Access, located: Located, facts: Mapping[str, str | None], *, held: Lease | None = None) -> Thread:
+def set_git(access: Access, located: Located, facts: Mapping[str, str | None]) -> Thread:
     """Set git facts of a thread (see `ThreadStore.set_git`)."""
     backend = access.backend_of(located.thread_id)
-    with _leased(backend, located.thread_id, held) as lease:
-        known = backend.marks(lease.thread_id).git
-        _remember(backend, lease, git={**known, **facts})
+    backend.change_marks(located.thread_id, lambda marks: replace(marks, git={**marks.git, **facts}))
     return _again(access, located.thread_id)
 
 
@@ -74,16 +70,14 @@ def set_archived(access: Access, located: Located, *, archived: bool, local: boo
             backend.ask_codex(
                 thread_id, [("thread/archive" if archived else "thread/unarchive", {"threadId": thread_id})]
             )
-        if backend.marks(thread_id).archived is not None:
-            with _leased(backend, thread_id) as lease:
-                _remember(backend, lease, archived=None)
+        _remember(backend, thread_id, archived=None)
         return _again(access, thread_id)
     with _leased(backend, thread_id) as lease:
         if located.kept_apart:
-            _remember(backend, lease, archived=archived)
+            _remember(backend, thread_id, archived=archived)
         else:
             _move(access, backend, lease, archived=archived)
-            _remember(backend, lease, archived=None)
+            _remember(backend, thread_id, archived=None)
     return _again(access, thread_id)
 
 
@@ -114,12 +108,9 @@ def _move(access: Access, backend: Backend, lease: Lease, *, archived: bool) -> 
         raise
 
 
-def _remember(backend: Backend, lease: Lease, **changes: Any) -> None:
-    """Change marks of a thread, where they are not so already; the others stay as whoever had the lease left them."""
-    marks = backend.marks(lease.thread_id)
-    changed = replace(marks, **changes)
-    if changed != marks:
-        backend.set_marks(lease.thread_id, changed)
+def _remember(backend: Backend, thread_id: str, **changes: Any) -> None:
+    """Change marks of a thread; the others stay as they are at that moment."""
+    backend.change_marks(thread_id, lambda marks: replace(marks, **changes))
 
 
 def _again(access: Access, thread_id: str) -> Thread:

@@ -87,8 +87,9 @@ def materialize(
                 made = _copy(access, backend, located, lineage, durability, progress, apart=True)
         cost.bytes_written += made.bytes_written
         if made.thread_id == located.thread_id and located.marks.current is not None:
-            marks = backend.marks(located.thread_id)
-            backend.set_marks(located.thread_id, msgspec.structs.replace(marks, current=made.rollout_id))
+            backend.change_marks(
+                located.thread_id, lambda marks: msgspec.structs.replace(marks, current=made.rollout_id)
+            )
     finally:
         lease.release()
     return _put_away(backend, made) if located.archived else made

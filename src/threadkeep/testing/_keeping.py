@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from threadkeep.backends import Marks
 from threadkeep.errors import ThreadkeepError
@@ -39,18 +41,34 @@ class KeepingCases(Hooks):
     def test_marks_are_remembered_and_the_last_ones_count(self, backend: Backend) -> None:
         """All four, for each thread its own."""
         one, two = backend.ids.new(), backend.ids.new()
-        backend.set_marks(one, Marks(name="first", archived=True))
-        backend.set_marks(two, Marks(hidden=True, current=one))
-        backend.set_marks(one, Marks(name="", archived=False))
+        backend.change_marks(one, lambda _: Marks(name="first", archived=True))
+        backend.change_marks(two, lambda _: Marks(hidden=True, current=one))
+        backend.change_marks(one, lambda _: Marks(name="", archived=False))
         assert backend.marks(one) == Marks(name="", archived=False)
         assert backend.marks(two) == Marks(hidden=True, current=one)
         assert backend.marked() == {one: Marks(name="", archived=False), two: Marks(hidden=True, current=one)}
+
+    def test_who_changes_one_thing_leaves_the_others_as_they_are_at_that_moment(self, backend: Backend) -> None:
+        """Two changes that come at the same time are both there afterwards."""
+        thread, workers = backend.ids.new(), 4
+
+        def add(worker: int) -> None:
+            for number in range(5):
+                named = {f"{worker}-{number}": "kept"}
+                backend.change_marks(thread, lambda marks: replace(marks, git={**marks.git, **named}))  # noqa: B023
+
+        threads = [Thread(target=add, args=(worker,)) for worker in range(workers)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        assert len(backend.marks(thread).git) == 5 * workers
 
     def test_what_is_remembered_is_there_for_every_opening(self, backend: Backend, beside: Backend) -> None:
         """Marks, names and anchors, also for one that looked before."""
         thread, child = backend.ids.new(), backend.ids.new()
         assert beside.marks(thread) == Marks()
-        backend.set_marks(thread, Marks(hidden=True))
+        backend.change_marks(thread, lambda _: Marks(hidden=True))
         backend.set_name(thread, "known to all")
         backend.set_anchor(child, Boundary(7, _DIGEST, PAGINATED, None))
         assert beside.marks(thread) == Marks(hidden=True)

@@ -175,7 +175,7 @@ def test_marks_names_and_pins_are_flushed_with_their_folders(tmp_path: Path) -> 
     backend = opened(tmp_path / "home", files)
     ref = backend.find(rollout_id(path))
     assert ref is not None
-    backend.set_marks(ref.thread_id, Marks(hidden=True))
+    backend.change_marks(ref.thread_id, lambda _: Marks(hidden=True))
     marks = str(tmp_path / "home/threadkeep/marks.jsonl")
     assert files.place("write", marks) < files.place("fsync", marks) < files.place("fsync", os.path.dirname(marks))
     backend.set_name(ref.thread_id, "a name")

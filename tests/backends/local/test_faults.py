@@ -120,7 +120,7 @@ def replaced(backend: LocalBackend, rollout: str) -> None:
 
 
 def do_mark(backend: LocalBackend, rollout: str) -> None:
-    backend.set_marks(rollout, Marks(hidden=True))
+    backend.change_marks(rollout, lambda _: Marks(hidden=True))
 
 
 def marked(backend: LocalBackend, rollout: str) -> None:
@@ -185,7 +185,7 @@ class Grounds:
         self.model = folder / "model"
         self.rollout = rollout_id(put(self.model, OLD, pack=pack))
         backend = opened(self.model)
-        backend.set_marks(OTHER, Marks(name="kept"))
+        backend.change_marks(OTHER, lambda _: Marks(name="kept"))
         backend.set_name(OTHER, "kept")
         backend.close()
         self.number = 0

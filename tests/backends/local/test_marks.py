@@ -37,9 +37,9 @@ def test_nothing_is_written_by_asking(tmp_path: Path) -> None:
 
 def test_a_change_is_one_line_after_the_others(tmp_path: Path) -> None:
     backend = opened(tmp_path / "home")
-    backend.set_marks(ONE, Marks(name="n"))
+    backend.change_marks(ONE, lambda _: Marks(name="n"))
     first = marks_file(tmp_path / "home").read_bytes()
-    backend.set_marks(ONE, Marks(archived=True))
+    backend.change_marks(ONE, lambda _: Marks(archived=True))
     backend.set_anchor(TWO, ANCHOR)
     data = marks_file(tmp_path / "home").read_bytes()
     assert data.startswith(first)
@@ -64,12 +64,12 @@ def test_a_change_is_one_line_after_the_others(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_read_is_skipped_and_swallows_nothing(tmp_path: Path, garbage: bytes) -> None:
     home = tmp_path / "home"
-    opened(home).set_marks(ONE, Marks(hidden=True))
+    opened(home).change_marks(ONE, lambda _: Marks(hidden=True))
     with marks_file(home).open("ab") as file:
         file.write(garbage)
     backend = opened(home)
     assert backend.marks(ONE) == Marks(hidden=True)
-    backend.set_marks(TWO, Marks(current=ONE))
+    backend.change_marks(TWO, lambda _: Marks(current=ONE))
     backend.set_anchor(TWO, ANCHOR)
     later = opened(home)
     assert later.marked() == {ONE: Marks(hidden=True), TWO: Marks(current=ONE)}
@@ -86,12 +86,15 @@ def test_members_of_a_later_version_are_passed_over(tmp_path: Path) -> None:
 
 _WRITER = """
 import sys
+from msgspec.structs import replace
 from tests.backends.local.homes import QuickFiles
 from threadkeep.backends import Marks
 from threadkeep.backends.local import LocalBackend
 backend = LocalBackend(sys.argv[1], files=QuickFiles())
 for number in range(50):
-    backend.set_marks(f"{sys.argv[2]}-{number}", Marks(name=str(number)))
+    name = f"{sys.argv[2]}-{number}"
+    backend.change_marks(name, lambda _: Marks(name=str(number)))
+    backend.change_marks("common", lambda marks: replace(marks, git={**marks.git, name: "kept"}))
 """
 
 
@@ -103,6 +106,9 @@ def test_many_processes_write_and_every_line_stands(tmp_path: Path) -> None:
     ]
     assert [writer.wait(60) for writer in writers] == [0] * 4
     found = opened(home).marked()
+    assert found.pop("common").git == {f"{writer}-{number}": "kept" for writer in range(4) for number in range(50)}, (
+        "nobody undid what another changed"
+    )
     assert found == {f"{writer}-{number}": Marks(name=str(number)) for writer in range(4) for number in range(50)}
 
 
@@ -115,7 +121,7 @@ def _root() -> str:
 def _environment() -> dict[str, str]:
     import os
 
-    return {**os.environ, "PYTHONPATH": _root()}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([_root(), *filter(None, [os.environ.get("PYTHONPATH")])])}
 
 
 def test_threads_of_a_process_write_and_every_line_stands(tmp_path: Path) -> None:
@@ -123,7 +129,7 @@ def test_threads_of_a_process_write_and_every_line_stands(tmp_path: Path) -> Non
 
     def write(worker: int) -> None:
         for number in range(25):
-            backend.set_marks(f"{worker}-{number}", Marks(hidden=True))
+            backend.change_marks(f"{worker}-{number}", lambda _: Marks(hidden=True))
             assert backend.marks(f"{worker}-{number}") == Marks(hidden=True)
 
     workers = [threading.Thread(target=write, args=(worker,)) for worker in range(4)]
@@ -137,11 +143,11 @@ def test_threads_of_a_process_write_and_every_line_stands(tmp_path: Path) -> Non
 def test_marks_that_somebody_holds_for_ever_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_marks, "_WAIT_SECONDS", 0.1)
     backend = opened(tmp_path / "home")
-    backend.set_marks(ONE, Marks(name="before"))
+    backend.change_marks(ONE, lambda _: Marks(name="before"))
     with marks_file(tmp_path / "home").open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(StorageFailure, match="holds threadkeep's marks"):
-            backend.set_marks(ONE, Marks(name="after"))
+            backend.change_marks(ONE, lambda _: Marks(name="after"))
     assert backend.marks(ONE) == Marks(name="before")
 
 
@@ -153,7 +159,7 @@ def test_marks_that_cannot_be_read_are_never_guessed(tmp_path: Path) -> None:
             raise OSError(5, "Input/output error")
 
     home = tmp_path / "home"
-    opened(home).set_marks(ONE, Marks(hidden=True))
+    opened(home).change_marks(ONE, lambda _: Marks(hidden=True))
     backend = opened(home, Broken())
     for ask in (lambda: backend.marks(ONE), backend.marked, lambda: backend.anchored(ONE)):
         with pytest.raises(StorageFailure, match="cannot read threadkeep's marks"):

@@ -35,7 +35,7 @@ def test_everything_that_is_made_is_the_owners_alone(tmp_path: Path) -> None:
     ref = backend.create(thread, thread, LINE, durability="os", kept=False)
     backend.create(thread, IDS.new(), LINE, durability="os", kept=True)
     append(backend, ref, LINE)
-    backend.set_marks(thread, Marks(hidden=True))
+    backend.change_marks(thread, lambda _: Marks(hidden=True))
     backend.set_anchor(thread, Boundary(8, "0" * 32, PAGINATED, None))
     backend.set_name(thread, "name")
     backend.pin(IDS.new(), ref, 8, "0" * 32)

@@ -109,7 +109,7 @@ def thread_metadata_update(call: Call) -> Any:
     if git is not None:
         names = {"sha": "commit_hash", "branch": "branch", "originUrl": "repository_url"}
         facts = {names[name]: value for name, value in git.items() if name in names}
-        thread = server.store.set_git(thread_id, facts, writer=loaded.writer if loaded is not None else None)
+        thread = server.store.set_git(thread_id, facts)
     else:
         thread = server.store.read(thread_id)
     return {"thread": thread_json(server, thread, listed=True)}

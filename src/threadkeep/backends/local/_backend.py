@@ -35,7 +35,7 @@ from threadkeep.errors import Conflict, StorageFailure, ThreadNotFound
 from threadkeep.ids import Clock, IdSource, SystemClock, Uuid7Source, is_id, timestamp_ms, utc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from threadkeep.records import Boundary, Cost, Source
 
@@ -465,9 +465,9 @@ class LocalBackend:
         """Every thread that threadkeep remembers something of."""
         return self._marks.all()
 
-    def set_marks(self, thread_id: str, marks: Marks) -> None:
-        """Remember it, durably."""
-        self._marks.put(utc(self.clock.now_ms()), thread_id, marks)
+    def change_marks(self, thread_id: str, change: Callable[[Marks], Marks]) -> None:
+        """Remember something else of a thread, durably."""
+        self._marks.change(utc(self.clock.now_ms()), thread_id, change)
 
     def set_name(self, thread_id: str, name: str) -> None:
         """Set a thread's name where Codex looks for it; for threads that Codex has not indexed."""

@@ -224,7 +224,7 @@ def _sqlite_home(files: Files, home: str) -> str:
     override = os.environ.get("CODEX_SQLITE_HOME")
     if override and os.path.realpath(home) == os.path.realpath(_codex_home()):
         return override
-    with contextlib.suppress(OSError, UnicodeDecodeError, ValueError):
+    with contextlib.suppress(OSError, UnicodeDecodeError, ValueError, RecursionError):
         text = files.read_file(os.path.join(home, "config.toml"), _CONFIG_LIMIT).decode()
         if "sqlite_home" in text:
             import tomllib

@@ -19,6 +19,8 @@ from threadkeep.errors import StorageFailure
 from threadkeep.records import Boundary
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from threadkeep.backends.local._files import Files
     from threadkeep.backends.local._folders import Folders
 
@@ -111,27 +113,41 @@ class MarksFile:
 
     def put_seal(self, at: str, child: str, seal: Seal | None) -> None:
         """Remember the seal of a child, or that it has none."""
-        self._append(_Line(at, child=child, seal=seal))
+        self._append(lambda: _Line(at, child=child, seal=seal))
 
-    def put(self, at: str, thread_id: str, marks: Marks) -> None:
-        """Remember the marks of a thread."""
-        self._append(_Line(at, thread=thread_id, marks=marks))
+    def change(self, at: str, thread_id: str, change: Callable[[Marks], Marks]) -> None:
+        """Change the marks of a thread, while nobody else changes any."""
+        with self._lock:
+            self._load()
+            if thread_id not in self._marks and change(Marks()) == Marks():
+                return  # nothing was remembered, and nothing is to be
+
+        def changed() -> _Line | None:
+            self._load()
+            marks = self._marks.get(thread_id) or Marks()
+            wanted = change(marks)
+            return _Line(at, thread=thread_id, marks=wanted) if wanted != marks else None
+
+        self._append(changed)
 
     def put_anchor(self, at: str, child: str, anchor: Boundary) -> None:
         """Remember the anchor of a child."""
-        self._append(_Line(at, child=child, anchor=anchor))
+        self._append(lambda: _Line(at, child=child, anchor=anchor))
 
-    def _append(self, line: _Line) -> None:
-        data = msgspec.json.encode(line) + b"\n"
+    def _append(self, made: Callable[[], _Line | None]) -> None:
+        """Append the line that is made while the file is held; None: it says so already, which must be on the disk."""
         with self._lock:
             try:
                 self._folders.make(self._folder, durable=True)
                 fd = self._files.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
                 try:
                     self._wait_for(fd)
-                    size = self._files.fstat(fd).st_size
-                    torn = size > 0 and self._files.pread(fd, 1, size - 1) != b"\n"
-                    self._files.write_all(fd, b"\n" + data if torn else data)
+                    line = made()
+                    if line is not None:
+                        data = msgspec.json.encode(line) + b"\n"
+                        size = self._files.fstat(fd).st_size
+                        torn = size > 0 and self._files.pread(fd, 1, size - 1) != b"\n"
+                        self._files.write_all(fd, b"\n" + data if torn else data)
                     self._files.flush(fd)
                 finally:
                     self._files.close(fd)

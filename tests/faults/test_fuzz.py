@@ -1,0 +1,66 @@
+"""Whatever bytes stand in a home or come from a client: an answer or a clear error, in time, in bounds, in the home.
+
+The long form of the same targets, guided by coverage: ``python -m tests.faults.fuzz``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from tests.faults import fuzz
+from tests.faults.fuzz_edits import edited
+from tests.faults.fuzz_targets import TARGETS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.faults.fuzz_edits import Edit
+
+REGRESSIONS: Final = Path(__file__).parent / "regressions"
+"""Inputs that broke a promise once, by target: what they broke stays mended."""
+
+_NUMBERS = st.integers(0, (1 << 24) - 1)
+_EDITS = st.lists(st.tuples(_NUMBERS, _NUMBERS, _NUMBERS, _NUMBERS), min_size=1, max_size=4)
+
+_KEPT = sorted(path for path in REGRESSIONS.glob("*/*") if path.is_file())
+
+
+def test_every_target_can_be_chosen() -> None:
+    assert sorted(TARGETS) == sorted(fuzz._TARGETS)
+    assert {path.parent.name for path in _KEPT} <= TARGETS.keys()
+
+
+@pytest.mark.parametrize("path", _KEPT, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_what_broke_once_holds(path: Path) -> None:
+    TARGETS[path.parent.name].run(path.read_bytes())
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_hard_inputs(name: str) -> None:
+    for data in TARGETS[name].seeds():
+        TARGETS[name].run(data)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_edited_inputs(name: str) -> None:
+    target = TARGETS[name]
+    seeds: Sequence[bytes] = list(target.seeds())
+    tokens = list(target.tokens())
+
+    @settings(
+        max_examples=target.examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink],
+    )
+    @given(st.integers(0, len(seeds) - 1), _EDITS)
+    def holds(seed: int, edits: list[Edit]) -> None:
+        target.run(edited(seeds[seed], edits, tokens, seeds))
+
+    holds()
