@@ -33,6 +33,10 @@ deep:
 bench:
     .venv/bin/threadkeep bench --svg docs/cost.svg
 
+# Every proof, long, into a folder: just proof FOLDER [PART ...]
+proof *ARGS:
+    . .venv/bin/activate && scripts/proof {{ARGS}}
+
 # What CI runs
 ci:
     .ci/run

@@ -17,7 +17,7 @@ from threadkeep.bench import _appserver_process, _codex
 from threadkeep.bench._bench import Machine
 from threadkeep.bench._codex import bench_codex
 from threadkeep.bench._codex_checks import Asked, Seen, differences, mistakes
-from threadkeep.bench._codex_homes import HOMES, Choice, plans
+from threadkeep.bench._codex_homes import DEFAULT_HOMES, HOMES, Choice, plans
 from threadkeep.bench._codex_own import copied_lineage
 from threadkeep.bench._codex_report import CodexReport, CodexRow, CodexSide, FailedCheck, Spread
 from threadkeep.bench._codex_scenarios import SCENARIOS, play
@@ -26,7 +26,7 @@ from threadkeep.bench._generate import Recipe
 from threadkeep.bench._home import made_home
 from threadkeep.bench._home_many import made_many
 from threadkeep.bench._svg import drawn_codex
-from threadkeep.cli._bench_codex import _show
+from threadkeep.cli._bench_codex import _DEFAULT_HOMES, _HOMES, _show
 from threadkeep.cli._session import Session
 from threadkeep.errors import ThreadNotFound
 from threadkeep.store import ThreadStore
@@ -438,6 +438,11 @@ def test_homes_are_those_that_were_chosen() -> None:
     assert named(homes=["forks", "rollbacks"]) == [("rollbacks", "legacy"), ("forks", "paginated")]
     assert len(named(homes=["ages"])) == 6
     assert {name for name, _ in named(homes=list(HOMES))} == set(HOMES)
+
+
+def test_the_command_knows_every_home() -> None:
+    assert tuple(HOMES) == _HOMES
+    assert ",".join(DEFAULT_HOMES) == _DEFAULT_HOMES
 
 
 @pytest.mark.parametrize("mode", ["paginated", "legacy"])

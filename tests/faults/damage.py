@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import re
 import sys
 import time
@@ -213,7 +212,9 @@ def row(home: DamagedHome, kind: Kind, *, database: bool, codex: Path | None = N
 def _intact_turns(home: DamagedHome) -> list[Json]:
     home.damage(KINDS["intact"], database=True)
     with ThreadStore.open(home.path, durability="os") as store:
-        return list(store.turns(home.thread, limit=100, descending=False, view="full").data)
+        turns = list(store.turns(home.thread, limit=100, descending=False, view="full").data)
+    assert [turn["id"] for turn in turns] == list(turn_lines(home.intact.splitlines())), "nothing to compare with"
+    return turns
 
 
 def _looked_over(home: DamagedHome) -> tuple[list[str], str]:
@@ -415,8 +416,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for made in failed:
         _tell(f"{made.mode} {made.database} {made.kind}: {'; '.join(made.broken)}", sys.stderr)
     if failed:
-        again = os.environ.get("CODEX_BIN", options.codex)
-        _tell(f"again: python -m tests.faults.damage {f'--codex {again} ' if again else ''}--kind KIND", sys.stderr)
+        asked = f"--codex {options.codex} " if options.codex else ""
+        _tell(f"again: python -m tests.faults.damage {asked}--kind KIND", sys.stderr)
     return 1 if failed else 0
 
 

@@ -7,6 +7,7 @@ is imported), or by edits alone with ``--plain``. What breaks a promise is kept 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -36,6 +37,8 @@ _MEMORY_BYTES: Final = 4 << 30
 """Address space that a target's process may have: beyond it an allocation fails, which breaks a promise."""
 
 _SLACK_SECONDS: Final = 240
+
+_NOTE: Final = "outcome.json"
 
 _TARGETS: Final = (
     "records rollout appended lineage names zstd marks pins name-index read-states places ids catalog codex-state "
@@ -84,7 +87,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             json.dump({"seed": options.seed, "targets": [outcome._asdict() for outcome in outcomes]}, file, indent=1)
     broken = [outcome for outcome in outcomes if outcome.broken is not None]
     for outcome in broken:
-        _tell(f"{outcome.target}: {outcome.broken}\n  again: {_again(outcome)}", sys.stderr)
+        again = f"\n  again: {_again(outcome)}" if outcome.kept else ""
+        _tell(f"{outcome.target}: {outcome.broken}{again}", sys.stderr)
+    if not broken and not options.corpus:
+        shutil.rmtree(folder, ignore_errors=True)
     return 1 if broken else 0
 
 
@@ -121,6 +127,8 @@ def _target(target: str, seconds: float, options: argparse.Namespace, folder: st
     """Run a target in a process of its own: what kills it, kills nothing else."""
     place = os.path.join(folder, target)
     os.makedirs(place, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):  # what an earlier run noted is no outcome of this one
+        os.unlink(os.path.join(place, _NOTE))
     command = [sys.executable, "-m", "tests.faults.fuzz", "--inside", "--target", target, "--corpus", place]
     command += ["--seconds", str(seconds), "--seed", str(options.seed), *(["--plain"] if options.plain else [])]
     log = os.path.join(folder, f"{target}.log")
@@ -139,6 +147,8 @@ def _target(target: str, seconds: float, options: argparse.Namespace, folder: st
     if code != 0 and broken is None:
         broken = f"the process ended with {code}, see {log}"
         kept = os.path.join(place, "now")
+    if not inputs and broken is None:
+        broken = f"it got no input at all, see {log}"
     if sys.stderr.isatty():
         _tell(f"{target}: {inputs} inputs in {took:.0f} s{': ' + broken if broken else ''}", sys.stderr)
     return Outcome(target, inputs, round(took, 1), broken, kept)
@@ -146,7 +156,7 @@ def _target(target: str, seconds: float, options: argparse.Namespace, folder: st
 
 def _noted(place: str) -> tuple[int, str | None, str | None]:
     try:
-        with open(os.path.join(place, "outcome.json"), encoding="utf-8") as file:
+        with open(os.path.join(place, _NOTE), encoding="utf-8") as file:
             noted = json.load(file)
     except (OSError, ValueError):
         return 0, None, None
@@ -194,7 +204,7 @@ class _Runner:
     def note(self) -> None:
         """Write down how far it came."""
         noted = {"inputs": self.inputs, "broken": self.broken, "kept": self.kept}
-        with open(os.path.join(self.place, "outcome.json"), "w", encoding="utf-8") as file:
+        with open(os.path.join(self.place, _NOTE), "w", encoding="utf-8") as file:
             json.dump(noted, file)
 
 

@@ -32,7 +32,7 @@ from threadkeep.store import ThreadFilter, ThreadStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["BrokenPromise", "Ground", "answered", "everything", "opened", "promises"]
+__all__ = ["ELSEWHERE", "BrokenPromise", "Ground", "answered", "everything", "opened", "promises"]
 
 T = TypeVar("T")
 
@@ -176,14 +176,13 @@ def _held(path: str) -> str:
     return f"{facts.st_mode:o} {os.readlink(path) if stat.S_ISLNK(facts.st_mode) else ''}"
 
 
-_OWN_MEMORY: Final = (
-    "threadkeep/marks.jsonl",
-    "threadkeep/pins",
-    "threadkeep/inheritance.lock",
-    "threadkeep",
-    "thread-writer-locks",
+ELSEWHERE: Final = "threadkeep-elsewhere"
+"""Where a home's links lead that lead nowhere: what is written through them is the catalog's."""
+
+_OWN_MEMORY: Final = frozenset(
+    "threadkeep threadkeep/marks.jsonl threadkeep/inheritance.lock threadkeep/pins thread-writer-locks".split()
 )
-"""What reading may add: the pins and seals of children that Codex made, when they are seen first; a folder of locks."""
+"""What reading may add: the pins and seals of children that Codex made, when they are seen first; locks."""
 
 
 def _unchanged(before: dict[str, str], after: dict[str, str]) -> None:
@@ -191,7 +190,7 @@ def _unchanged(before: dict[str, str], after: dict[str, str]) -> None:
         if after.get(place) != held and place != "threadkeep/marks.jsonl":
             raise BrokenPromise(f"reading changed {place}: {held} became {after.get(place)}")
     for place in after.keys() - before.keys():
-        if not place.startswith(_OWN_MEMORY):
+        if place not in _OWN_MEMORY and not place.startswith(("threadkeep/pins/", "thread-writer-locks/", ELSEWHERE)):
             raise BrokenPromise(f"reading made {place}")
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 from tests.faults import fuzz_catalogs, fuzz_wire
-from tests.faults.fuzz_ground import BrokenPromise, Ground, answered, everything, opened, promises
+from tests.faults.fuzz_ground import ELSEWHERE, BrokenPromise, Ground, answered, everything, opened, promises
 from tests.faults.fuzz_seeds import THREADS, fixture_rollouts, made_rollout, rollout_file, tokens_of_records
 from tests.support import BytesSource
 
@@ -516,7 +516,7 @@ def _put_thing(ground: Ground, thing: str, place: str) -> None:
             os.symlink(os.path.join(ground.outside, "nothing"), path)
             os.makedirs(os.path.join(ground.outside, "nothing"), exist_ok=True)
         elif thing == "dangling":
-            os.symlink(os.path.join(ground.home, "threadkeep-elsewhere"), path)
+            os.symlink(os.path.join(ground.home, ELSEWHERE), path)
         elif thing == "socket":
             with contextlib.closing(socket.socket(socket.AF_UNIX)) as listener:
                 listener.bind(path)

@@ -67,7 +67,7 @@ class Kills:
         self.codex_kills = 0
         self.rounds = 0
         self.model = Model()
-        self.checker = Checker(self.model, strict=codex is None)
+        self.checker = Checker(self.model, strict=codex is None, power=False)
         self._chance = random.Random(seed)
         self._seed = seed
         self._codex = codex
@@ -91,10 +91,18 @@ class Kills:
         finally:
             while self._alive:
                 self._death()
+        self.look(everything=self.rounds % 10 == 0)
+
+    def look(self, *, everything: bool) -> None:
+        """Look at the home, in which nobody works: at all of its threads, or at those that were touched.
+
+        Raises:
+            Broken: A promise was broken.
+        """
         for line in self._reader.new():
             self.model.take(line)
         with ThreadStore.open(self.home) as store:
-            self.checker.at_rest(store, everything=self.rounds % 10 == 0)
+            self.checker.at_rest(store, everything=everything)
 
     def _begin(self) -> Process:
         self._names += 1
@@ -117,6 +125,7 @@ class Kills:
         dying.kill()
         self._alive.remove(dying)
         self._lines.put({"w": dying.name, "n": 0, "s": "dead"})
+        dying.check_death()
         self.kills += 1
 
     def close(self) -> None:
@@ -163,6 +172,7 @@ def main(arguments: list[str] | None = None) -> int:
             run.round()
             if sys.stderr.isatty():
                 print(f"\r{run.kills} kills, {run.model.acknowledged} operations", end="", file=sys.stderr, flush=True)
+        run.look(everything=True)
     except Broken as error:
         print(f"BROKEN with seed {given.seed} after {run.kills} kills: {error}", file=sys.stderr)
         print(f"home {run.home}, ledger {run.ledger}", file=sys.stderr)

@@ -29,16 +29,18 @@ class Checker:
         model: What the ledger says.
         sure: Whether what is seen is there to stay: nothing but a power cut could take it back.
         strict: Whether nobody else says anything in the home.
+        power: Whether the power may have been cut: nothing else leaves holes in a file.
 
     Attributes:
         threads: Threads that were looked at.
         verified: Threads that were verified.
     """
 
-    def __init__(self, model: Model, *, sure: bool = True, strict: bool = True) -> None:
+    def __init__(self, model: Model, *, sure: bool = True, strict: bool = True, power: bool = True) -> None:
         self.model = model
         self.sure = sure
         self.strict = strict
+        self.power = power
         self.threads = 0
         self.verified = 0
 
@@ -94,8 +96,12 @@ class Checker:
                 known.begun = None
         verification = store.verify(thread)
         self.verified += 1
-        wrong = [one for one in verification.checks if not one.ok and "NUL bytes" not in (one.difference or "")]
-        damage = [one for one in verification.damage if one.severity == "error" and one.kind != _HOLE]
+        wrong = [
+            one
+            for one in verification.checks
+            if not one.ok and not (self.power and "NUL bytes" in (one.difference or ""))
+        ]
+        damage = [one for one in verification.damage if one.severity == "error" and not self._is_hole(one.kind)]
         if verification.problem is not None or wrong or damage:
             raise Broken(f"verify of {thread}: {verification.problem} {wrong} {damage}")
         self._lease(store, thread)
@@ -138,5 +144,8 @@ class Checker:
 
     def _doctor(self, store: ThreadStore) -> None:
         for finding in store.doctor():
-            if finding.severity == "error" and finding.kind != _HOLE:
+            if finding.severity == "error" and not self._is_hole(finding.kind):
                 raise Broken(f"doctor finds {finding.kind} at {finding.thread} {finding.path}: {finding.detail}")
+
+    def _is_hole(self, kind: str) -> bool:
+        return self.power and kind == _HOLE

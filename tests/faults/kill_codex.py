@@ -55,10 +55,12 @@ class Codex:
             command = [self._binary, "app-server"]
             server = AppServer(command, home=Path(home), cwd=self._project)
             self._place(name).write_text(str(server.pid))
-            with contextlib.suppress(ClientError):
-                server.initialize("kill")
-                _Client(name, server, ledger, random.Random(seed), str(self._project)).work()
-            server.kill()
+            try:
+                with contextlib.suppress(ClientError):
+                    server.initialize("kill")
+                    _Client(name, server, ledger, random.Random(seed), str(self._project)).work()
+            finally:
+                server.kill()
 
         return work
 

@@ -10,6 +10,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any, Final
 
+from tests.faults.kill_entries import Broken
 from tests.faults.kill_ledger import FileLedger
 from tests.faults.kill_worker import Worker
 
@@ -101,9 +102,16 @@ class Process:
                 time.sleep(0.0005)
         return True
 
-    @property
-    def was_killed(self) -> bool:
-        return self.status is not None and os.WIFSIGNALED(self.status)
+    def check_death(self) -> None:
+        """Make sure that it died of nothing else; one that ended by itself has written down why.
+
+        Raises:
+            Broken: It died of another signal, or lives.
+        """
+        if self.status is None:
+            raise Broken(f"{self.name} cannot be killed")
+        if os.WIFSIGNALED(self.status) and os.WTERMSIG(self.status) != signal.SIGKILL:
+            raise Broken(f"{self.name} died of signal {os.WTERMSIG(self.status)}")
 
 
 def spawn(name: str, ledger: str, work: Callable[[FileLedger], None]) -> Process:

@@ -52,9 +52,8 @@ _WEIGHTS: Final = {
 _BEHIND_CODEX: Final = frozenset({"revert", "archive", "unarchive", "delete", "materialize", "doctor"})
 """What is not done in a home that Codex works in: it must be asked for these, and it is being killed."""
 
-
 _REASONS: Final = {" is archived": "Archived", "inherits from no other": "Whole"}
-"""Refusals that have no type of their own."""
+"""Refusals that have no type of their own: what their messages say."""
 
 
 class Worker:
@@ -146,13 +145,7 @@ class Worker:
         if isinstance(error, (StorageFailure, LeaseLost)) and self._faulty:
             return {"s": "failed", "error": name}
         if isinstance(error, (InvalidRequest, Conflict)) and not isinstance(error, CodexOwned):
-            reason = (
-                "Archived"
-                if " is archived" in str(error)
-                else "Whole"
-                if "inherits from no other" in str(error)
-                else name
-            )
+            reason = next((reason for part, reason in _REASONS.items() if part in str(error)), name)
             return {"s": "refused", "error": reason}
         if "the rollout is gone" in str(error):
             return {"s": "refused", "error": "Gone"}  # deleted while it was read

@@ -180,6 +180,7 @@ class Checker:
         self.outcome = outcome
         self._changing = {start.threads[thread] for thread in operation.changes}
         self._refusing = set(start.threads.values()) if operation.breaks else set[str]()
+        self._met: set[tuple[str, bool, tuple[str, ...], str]] = set()
 
     @classmethod
     def of(cls, name: str, home: str) -> Self:
@@ -202,11 +203,14 @@ class Checker:
             acknowledged: What it acknowledged on the way.
 
         Returns:
-            Whether it was looked over; one that is byte by byte like another is not, again.
+            Whether it is new to this checker. One that is byte by byte like another is not looked over again,
+            whichever test met it first.
         """
         key = (self.name, finished, tuple(acknowledged), image.digest())
+        new = key not in self._met
+        self._met.add(key)
         if key in _checked:
-            return False
+            return new
         image.put(self.home)
         with opened(self.home, hours=self.hours + 2) as store:
             seen = self.observed(store)
@@ -223,7 +227,7 @@ class Checker:
                 self.erased(Image.of(self.home))
             self.goes_on(store, now)
         _checked[key] = None
-        return True
+        return new
 
     def erased(self, image: Image) -> None:
         """No file holds what was erased, the catalog left aside: that it was cleaned a power cut may undo."""

@@ -5,6 +5,8 @@ The long form of the same targets, guided by coverage: ``python -m tests.faults.
 
 from __future__ import annotations
 
+import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.faults import fuzz
 from tests.faults.fuzz_edits import edited
+from tests.faults.fuzz_ground import BrokenPromise, _unchanged
 from tests.faults.fuzz_targets import TARGETS
 
 if TYPE_CHECKING:
@@ -64,3 +67,31 @@ def test_edited_inputs(name: str) -> None:
         target.run(edited(seeds[seed], edits, tokens, seeds))
 
     holds()
+
+
+@pytest.mark.parametrize(
+    ("place", "allowed"),
+    [
+        ("threadkeep", True),
+        ("threadkeep/marks.jsonl", True),
+        ("threadkeep/pins/a/b.jsonl", True),
+        ("threadkeep/rollouts", False),
+        ("threadkeep-other", False),
+        ("sessions/x", False),
+    ],
+)
+def test_what_reading_makes_is_noticed(place: str, allowed: bool) -> None:
+    if allowed:
+        _unchanged({}, {place: "made"})
+    else:
+        with pytest.raises(BrokenPromise, match="reading made"):
+            _unchanged({}, {place: "made"})
+
+
+def test_a_target_that_got_no_input_proves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ids").mkdir()
+    (tmp_path / "ids" / "outcome.json").write_text('{"inputs": 9, "broken": null, "kept": null}')  # of another run
+    monkeypatch.setattr(sys, "executable", "/bin/true")
+    outcome = fuzz._target("ids", 1.0, argparse.Namespace(seed=1, plain=True), str(tmp_path))
+    assert outcome.inputs == 0
+    assert "no input" in str(outcome.broken)

@@ -6,12 +6,22 @@ The long form is ``python -m tests.faults.kill`` (`tests.faults.kill`).
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.codex.binary import REPOSITORY, find_codex
+from tests.faults.kill_check import Checker
+from tests.faults.kill_entries import Broken
+from tests.faults.kill_model import Model
+from tests.faults.kill_processes import Process
+
+from threadkeep.store import ThreadStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def killed(seed: int, kills: int, *more: str) -> dict[str, Any]:
@@ -38,3 +48,44 @@ def test_a_home_that_codex_is_killed_in_keeps_what_both_acknowledged() -> None:
     assert figures["kills"] >= 6
     assert figures["codex_kills"] >= 1
     assert figures["records"] > 20
+
+
+# What would make the trial blind
+
+
+def checked(home: Path, *, power: bool) -> None:
+    """Look at a home with one thread, whose one turn was acknowledged."""
+    with ThreadStore.open(home) as store:
+        (thread,) = (one.id for one in store.list().data)
+        model = Model()
+        model.take({"w": "w", "n": 1, "s": "intent", "op": "begin", "thread": thread})
+        for number, text in enumerate(("a", "/a"), 2):
+            about = {"op": "add", "thread": thread, "text": text, "turn": "a"}
+            model.take({"w": "w", "n": number, "s": "intent", **about})
+            model.take({"w": "w", "n": number, "s": "ack"})
+        checker = Checker(model, power=power)
+        checker.at_rest(store)
+        assert (checker.threads, checker.verified) == (1, 1)
+
+
+def test_nothing_but_a_power_cut_leaves_holes(tmp_path: Path) -> None:
+    with ThreadStore.open(tmp_path) as store, store.create(cwd="/project") as writer:
+        with writer.turn("a"):
+            pass
+        file = tmp_path / store.read(writer.thread_id).location
+    checked(tmp_path, power=False)
+
+    with file.open("ab") as rollout:
+        rollout.write(bytes(300) + b'"payload":{}}\n')
+    checked(tmp_path, power=True)
+    with pytest.raises(Broken, match="nul-bytes"):
+        checked(tmp_path, power=False)
+
+
+def test_a_process_that_died_of_something_else_is_told() -> None:
+    process = Process("w1", 0)
+    process.status = signal.SIGKILL.value
+    process.check_death()
+    process.status = signal.SIGSEGV.value
+    with pytest.raises(Broken, match="w1 died of signal 11"):
+        process.check_death()

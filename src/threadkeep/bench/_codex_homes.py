@@ -94,7 +94,8 @@ def own_plan(home: str, thread: str) -> Plan:
         OWN,
         "your own",
         "",
-        lambda folder, tell: copied_lineage(home, thread, os.path.join(folder, OWN), progress=tell),
+        # What lies at that place is replaced: the name is one that nobody gives to anything else.
+        lambda folder, tell: copied_lineage(home, thread, os.path.join(folder, f"{OWN}-{thread}"), progress=tell),
     )
 
 

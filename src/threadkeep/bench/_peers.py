@@ -27,6 +27,9 @@ __all__ = ["LENGTHS", "bench_peers"]
 LENGTHS: Final = (10, 1_000, 10_000)
 """Turns of the conversations."""
 
+MEMORY: Final = "the most that Python allocated during a resume (tracemalloc)"
+"""What the figures of memory are."""
+
 _GRACE_SECONDS: Final = 30.0
 """How much longer than its limit a step may take before its process is ended: it cannot be stopped from inside."""
 
@@ -66,7 +69,9 @@ def bench_peers(
         progress: Told what is being measured.
         environment: Environment of the processes; by default this one's.
     """
-    report = PeersReport(machine(), QUESTION + OUTPUT + ANSWER, limit, runs, [])
+    here = machine()
+    here.memory = MEMORY
+    report = PeersReport(here, QUESTION + OUTPUT + ANSWER, limit, runs, [])
     for name in names:
         driven = PEERS[name]
         peer = PeerReport(name, driven.title, "", driven.how, "", None, [])
@@ -123,7 +128,7 @@ def _lines(process: subprocess.Popen[bytes], seconds: float) -> Iterator[bytes]:
                 raise _Ended(f"it could not be stopped after {seconds:g} s")
             read = os.read(process.stdout.fileno(), _READ)
             if not read:
-                raise _Ended(f"the process ended with {process.wait()}")
+                raise _Ended(f"the process ended with {process.wait(seconds)}")
             rest += read
         line, _, rest = rest.partition(b"\n")
         yield line

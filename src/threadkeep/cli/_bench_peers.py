@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from threadkeep.cli._bench_common import names_of, runs_option, show_machine
+from threadkeep.cli._bench_common import markdown, names_of, runs_option, show_machine
 from threadkeep.cli._options import example, json_option
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from threadkeep.bench.peers._report import PeerReport, PeerRow, PeersReport, PeerStep
     from threadkeep.cli._session import Session
 
@@ -122,7 +120,6 @@ def peers(session: Session, turns: list[int], runs: int, limit: float, only: lis
 
 
 def _show(session: Session, report: PeersReport) -> None:
-    report.machine.memory = "the most that Python allocated during a resume (tracemalloc)"
     show_machine(session, report.machine)
     measured = [peer for peer in report.peers if peer.rows]
     lengths = list(dict.fromkeys(row.turns for peer in measured for row in peer.rows))
@@ -132,12 +129,11 @@ def _show(session: Session, report: PeersReport) -> None:
         "Append: a turn at once, and message by message. Its memory: of a resume. A fork on disk: of 100 at the head."
     )
     session.line()
-    rows = [["", "flushed", *_COLUMNS.values()]]
-    rows += [
+    rows = [
         [peer.title, _flushed(peer), *(_cell(peer, name, report.limit_seconds) for name in _COLUMNS)]
         for peer in measured
     ]
-    for line in _markdown(rows):
+    for line in markdown(("", "flushed", *_COLUMNS.values()), rows, left=2):
         session.line(line)
     session.line()
     for peer in report.peers:
@@ -201,13 +197,3 @@ def _notes(peer: PeerReport) -> list[str]:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _markdown(rows: Sequence[Sequence[str]]) -> list[str]:
-    """A table that reads as it is, and as Markdown; the first row has its titles."""
-    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
-    ]
-    lines.insert(1, "| " + " | ".join("-" * width for width in widths) + " |")
-    return lines

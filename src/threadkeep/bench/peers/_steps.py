@@ -111,6 +111,8 @@ class Work:
                 step.outcome, step.why = "failed", f"{type(error).__name__}: {error}"[:300]
             elif step.runs == 0 and step.bytes is None:
                 step.outcome, step.why = "stopped", f"not done once in {self._limit:g} s"
+            elif step.outcome == "measured":
+                step.why = f"stopped after {step.runs} of {self._runs} runs, the last answer not compared"
         return step
 
     # The steps
