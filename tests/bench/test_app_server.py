@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from tests.codex.binary import find_codex
 
-from threadkeep.bench import _appserver, _appserver_process
+from threadkeep.bench import _appserver, _appserver_beside, _appserver_process
 from threadkeep.bench._appserver import bench_app_server
 from threadkeep.bench._appserver_calls import CALLS
 from threadkeep.bench._appserver_crowd import _Member
@@ -335,3 +335,14 @@ def test_a_client_of_the_crowd_notices_a_thread_that_is_announced_too_early() ->
     member._thread("thread/start", {})
 
     assert member.wrong == ["client 7 heard of t1 before the answer"]
+
+
+def test_one_small_request_is_measured_however_short_the_large_answer() -> None:
+    class Quick:
+        def request_size(self, _method: str, _params: dict[str, Any]) -> int:
+            return 7
+
+    size, _, taken = _appserver_beside._while_receiving(Quick(), "thread", lambda: 1.5)  # type: ignore[arg-type]
+    assert size == 7
+    assert taken
+    assert set(taken) == {1.5}

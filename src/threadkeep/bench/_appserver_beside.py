@@ -144,7 +144,7 @@ def _while_receiving(large: Client, thread_id: str, ask: Callable[[], float]) ->
     receiver.start()
     taken: list[float] = []
     try:
-        while receiver.is_alive() and len(taken) < _MOST:
+        while not taken or (receiver.is_alive() and len(taken) < _MOST):  # a short answer may be there already
             taken.append(ask())
             time.sleep(_PAUSE_SECONDS)
     finally:
