@@ -158,6 +158,31 @@ def test_the_answer_is_sent_before_anything_heavy_is_loaded(tmp_path: Path) -> N
     assert loaded.isdisjoint(heavy)
 
 
+def test_what_takes_msgspec_longest_to_load_is_not_loaded_and_can_be_later(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "sys.argv = ['threadkeep', 'app-server']\n"
+        "from threadkeep.cli import main\n"
+        "try:\n    main()\n"
+        "except SystemExit:\n    pass\n"
+        "print(*sys.modules, sep='\\n', file=sys.stderr)\n"
+        "import typing_extensions\n"
+        "print(typing_extensions.TypedDict.__name__, file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input=initialize(3),
+        capture_output=True,
+        check=True,
+        timeout=WAIT,
+        env=environment(tmp_path),
+    )
+    *loaded, later = done.stderr.decode().split()
+    assert "msgspec" in loaded
+    assert "typing_extensions" not in loaded
+    assert later == "TypedDict"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

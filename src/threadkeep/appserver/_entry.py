@@ -35,6 +35,8 @@ def serve_stdio(home: str, overrides: Sequence[tuple[str, str]]) -> int:
     gc.disable()  # nothing of the start is garbage; the server takes it up again when everything is loaded
     received, handshake = _answer_first(source, sink, home)
     from threadkeep.appserver import _stdio
+
+    _load_msgspec()
     from threadkeep.appserver._server import Server
 
     server = Server(home, overrides=overrides)
@@ -43,6 +45,21 @@ def serve_stdio(home: str, overrides: Sequence[tuple[str, str]]) -> int:
         _stdio.say(wrong)
         return 1
     return _stdio.serve(server, source, sink, received=received, handshake=handshake)
+
+
+def _load_msgspec() -> None:
+    """Load msgspec without `typing_extensions`, which it loads where it is there and which takes longer than itself.
+
+    It asks it for nothing that `typing` has not had since Python 3.11, and who needs it later loads it as ever.
+    """
+    with_it = "typing_extensions" in sys.modules
+    if not with_it:
+        sys.modules["typing_extensions"] = None  # type: ignore[assignment]  # importing it fails
+    try:
+        import msgspec  # noqa: F401
+    finally:
+        if not with_it:
+            del sys.modules["typing_extensions"]
 
 
 def _own_streams() -> tuple[int, int]:
