@@ -421,3 +421,28 @@ def opened_by_doctor(home: Path, monkeypatch: pytest.MonkeyPatch, deleted: int) 
         monkeypatch.setattr(store.backend, "open", counting)
         assert [finding.kind for finding in looked(store)].count("unneeded-thread") == deleted
         return opened[0]
+
+
+@pytest.mark.parametrize("locked", [True, False], ids=["locks are there", "nobody has ever locked"])
+def test_looking_makes_nothing_and_removes_nothing(local: ThreadStore, home: str, locked: bool) -> None:
+    """Not even where a turn was cut off, so that somebody may still be writing it."""
+    thread = new_thread(local, "one")
+    writer = local.writer(thread)
+    writer.append("event_msg", {"type": "task_started", "turn_id": "cut-off"})
+    assert "torn-turn" not in {finding.kind for finding in looked(local)}
+    writer.close()
+    locks = os.path.join(home, "thread-writer-locks")
+    shutil.rmtree(locks)
+    if locked:
+        os.mkdir(locks)
+        with open(os.path.join(locks, f"{thread}.lock"), "wb"):
+            pass
+
+    def names() -> list[str]:
+        return sorted(path for path in glob.glob(f"{home}/**", recursive=True, include_hidden=True))
+
+    before = names()
+    found = {finding.kind for finding in looked(local)}
+    assert ("stale-lock" in found) == locked
+    assert not local.verify(thread).problem
+    assert names() == before

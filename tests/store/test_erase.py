@@ -8,7 +8,7 @@ import pytest
 from tests.store.threads import LEGACY, PAGINATED, add_turns, all_bytes, context_of, new_thread, turn_ids
 
 from threadkeep.backends.local import LocalBackend
-from threadkeep.errors import InvalidRequest, ThreadBusy
+from threadkeep.errors import InvalidRequest, ThreadBusy, ThreadNotFound
 from threadkeep.store import NewRecord, ThreadStore
 
 if TYPE_CHECKING:
@@ -118,6 +118,22 @@ def test_a_busy_thread_is_not_changed(store: ThreadStore) -> None:
     with store.writer(thread), pytest.raises(ThreadBusy):
         store.erase(thread, "TOPSECRET")
     assert all_bytes(store) == before
+
+
+def test_a_thread_that_is_deleted_at_the_same_time_is_not_found(
+    store: ThreadStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread = new_thread(store, "TOPSECRET")
+    guard = store.backend.guard
+
+    def deleted_first(*, exclusive: bool) -> object:
+        monkeypatch.undo()
+        store.delete(thread)
+        return guard(exclusive=exclusive)
+
+    monkeypatch.setattr(store.backend, "guard", deleted_first)
+    with pytest.raises(ThreadNotFound, match="removed meanwhile"):
+        store.erase(thread, "TOPSECRET")
 
 
 def test_part_of_an_escape_is_not_the_text(store: ThreadStore) -> None:

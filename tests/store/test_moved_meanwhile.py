@@ -6,14 +6,17 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.store.threads import add_turns
 
 from threadkeep.backends.local import Files, LocalBackend
-from threadkeep.errors import ThreadNotFound
+from threadkeep.errors import CorruptHistory, ThreadNotFound
 from threadkeep.store import ThreadStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from threadkeep.store import Snapshot
 
 
 class Meanwhile(Files):
@@ -80,3 +83,39 @@ def test_what_was_deleted_meanwhile_is_not_found(
     files.happens = lambda: ThreadStore.open(tmp_path, durability="os").delete(thread)
     with pytest.raises(ThreadNotFound):
         store.turns(thread)
+
+
+@pytest.mark.parametrize("what", ["resume", "turns", "items"])
+@pytest.mark.parametrize("cascade", [True, False])
+def test_what_was_deleted_while_it_was_read_is_not_found_rather_than_damaged(
+    tmp_path: Path, store: ThreadStore, thread: str, what: str, cascade: bool
+) -> None:
+    """With what it inherited, which the reader has not reached; or alone, while the reader was at what it inherited."""
+    child = store.fork(thread).id
+    add_turns(store, child, "said more")
+    read: dict[str, Callable[[Snapshot], object]] = {
+        "resume": lambda snapshot: snapshot.resume(),
+        "turns": lambda snapshot: snapshot.turns(),
+        "items": lambda snapshot: snapshot.items(),
+    }
+
+    def delete_and_read() -> None:
+        with store.snapshot(child) as snapshot:
+            if not cascade:
+                snapshot.dynamic_tools()  # it looks into all of the lineage, and holds one file open at a time
+            ThreadStore.open(tmp_path, durability="os").delete(thread if cascade else child, cascade=cascade)
+            read[what](snapshot)
+
+    with pytest.raises(ThreadNotFound, match=child):
+        delete_and_read()
+
+
+def test_damage_that_was_met_while_nothing_was_deleted_stays_damage(
+    tmp_path: Path, store: ThreadStore, thread: str
+) -> None:
+    with store.snapshot(thread) as snapshot:
+        os.truncate(tmp_path / store.read(thread).location, 10)
+        with pytest.raises(CorruptHistory, match="cut"):
+            snapshot.turns()
+    with pytest.raises(CorruptHistory, match="damage"), store.snapshot(thread):
+        raise CorruptHistory("damage")

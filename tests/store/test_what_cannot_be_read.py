@@ -89,8 +89,9 @@ def test_nothing_is_deleted_or_erased_while_heirs_may_not_be_seen(tmp_path: Path
             lambda: store.erase(parent, "Answer"),
             lambda: store.plan_delete(parent),
         ):
-            with pytest.raises(StorageFailure, match="nobody can say who inherits"):
+            with pytest.raises(StorageFailure, match="nobody can say who inherits") as refusal:
                 change()
+            assert files.part.removeprefix(f"{tmp_path}/") in str(refusal.value), "the place is named"
         files.call = ""
         assert {path: path.read_bytes() for path in tmp_path.rglob("rollout-*")} == held
         assert turn_ids(store, child) == turn_ids(store, parent)
@@ -202,3 +203,28 @@ def test_a_fork_of_a_fork_that_codex_made_flushes_all_that_it_inherits(tmp_path:
         files.calls.clear()
         store.fork(grandchild.name[-42:-6])
         assert ("fsync", str(root)) not in files.calls
+
+
+@pytest.mark.parametrize("call", ["stat", "scandir"])
+def test_who_may_see_a_thread_as_it_was_before_it_was_reverted_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, call: str
+) -> None:
+    """The newest rollout lies in the folder of another day, which cannot be read and was not seen before."""
+    files = Failing()
+    clock = StillClock(1_750_000_000_000)
+    with ThreadStore(LocalBackend(str(tmp_path), files=files, clock=clock)) as store:
+        thread = new_thread(store, "one", "two")
+        clock.ms += 3 * DAY_MS
+        store.revert(thread, before=turn_ids(store, thread)[1])
+        folder = os.path.dirname(store.read(thread).location)
+        assert len(turn_ids(store, thread)) == 1
+        assert caplog.messages == []
+    for path in (tmp_path / "threadkeep").glob("catalog.sqlite*"):
+        path.unlink()
+    files.call, files.part = call, f"{tmp_path}/{folder}"
+    with ThreadStore(LocalBackend(str(tmp_path), files=files)) as store:
+        for _ in range(2):
+            assert len(turn_ids(store, thread)) == 2
+        (told,) = caplog.messages
+        assert folder in told
+        assert "reverted" in told

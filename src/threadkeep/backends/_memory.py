@@ -269,6 +269,9 @@ class MemoryBackend:
             lease = self._leases[thread_id] = _MemoryLease(self, thread_id)
             return lease
 
+    def held(self, thread_id: str) -> bool:
+        return thread_id in self._leases
+
     def planned_location(self, thread_id: str, rollout_id: str) -> str:
         del thread_id
         return f"memory/{rollout_id}"

@@ -292,6 +292,14 @@ class Backend(Protocol):
         """
         ...
 
+    def held(self, thread_id: str) -> bool:
+        """Whether somebody, this process included, holds the lease of a thread; looking changes nothing.
+
+        Raises:
+            StorageFailure: Nobody can say.
+        """
+        ...
+
     def planned_location(self, thread_id: str, rollout_id: str) -> str:
         """Where `create` will put a rollout, in the backend's own words."""
         ...

@@ -106,6 +106,7 @@ class Access:
         self._lock = threading.Lock()
         self._totals: OrderedDict[str, Totals] = OrderedDict()
         self._facts: OrderedDict[str, ThreadFacts] = OrderedDict()
+        self._told: set[str] = set()
 
     # Threads
 
@@ -139,7 +140,8 @@ class Access:
         """The thread that ``given`` names, with its current rollout.
 
         The current rollout is the one that a local revert made, else the one that Codex's index points at, else the
-        one with the newest id. Where the index and the newest id disagree, nothing decides.
+        one with the newest id. Where the index and the newest id disagree, nothing decides. Where only ids tell, and
+        something of the home cannot be read, a newer one may lie there: that is logged, once for each place.
 
         Args:
             given: The id, or a prefix of it.
@@ -156,7 +158,18 @@ class Access:
             raise ThreadNotFound(f"thread {thread_id} was deleted; others still inherit from it", thread=thread_id)
         facts = backend.facts([thread_id])[thread_id]
         refs = backend.rollouts_of(thread_id)
+        if facts.current is None and marks.current is None:
+            self._tell_of_troubles(backend)
         return Located(thread_id, current_of(thread_id, backend, refs, facts, marks), facts, marks)
+
+    def _tell_of_troubles(self, backend: Backend) -> None:
+        for trouble in backend.troubles():
+            if trouble not in self._told:
+                self._told.add(trouble)
+                import logging
+
+                log = logging.getLogger("threadkeep")
+                log.warning("%s: threads that were reverted may be shown as they were before", trouble)
 
     def open(self, located: Located, cost: Cost, *, end: int | None = None) -> Lineage:
         """The lineage of a thread, its end fixed now; close it after use.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
+from threadkeep.errors import Conflict, CorruptHistory, StorageFailure
 from threadkeep.records import Cost
 from threadkeep.store._models import Latest, Page, Resumed
 
@@ -23,7 +25,9 @@ __all__ = ["Snapshot"]
 class Snapshot:
     """One thread, its end fixed when the snapshot was taken; use it as a context manager, from one thread at a time.
 
-    What is appended meanwhile, by whomever, is in none of its answers. It holds no lease and stands in nobody's way.
+    What is appended meanwhile, by whomever, is in none of its answers. It holds no lease and stands in nobody's way:
+    what of a thread that is deleted meanwhile cannot be read any more is no damage, and leaving the context raises
+    `ThreadNotFound`.
 
     Attributes:
         thread_id: The thread.
@@ -42,8 +46,11 @@ class Snapshot:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         self.close()
+        if isinstance(error, CorruptHistory):
+            with contextlib.suppress(Conflict, StorageFailure):
+                self._access.locate(self.thread_id)  # raises where it was deleted meanwhile
 
     def close(self) -> None:
         """Let go of the rollouts; closing twice is no error."""

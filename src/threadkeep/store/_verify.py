@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from threadkeep.errors import CorruptHistory, StorageFailure, ThreadBusy, ThreadNotFound
+from threadkeep.errors import CorruptHistory, StorageFailure, ThreadNotFound
 from threadkeep.records import Cost, lines_backward, records_of
 from threadkeep.records._damage import inspect
 from threadkeep.replay._starts import ENDS, starts_turn
@@ -102,12 +102,9 @@ def being_written(access: Access, thread_id: str, source: Source) -> bool:
     if _at_rest(source):
         return False
     try:
-        access.backend_of(thread_id).lease(thread_id).release()
-    except ThreadBusy:
-        return True
+        return access.backend_of(thread_id).held(thread_id)
     except StorageFailure:
         return False  # a home that cannot be written to has no writers
-    return False
 
 
 def _at_rest(source: Source) -> bool:

@@ -61,6 +61,18 @@ class WritingCases(Hooks):
             backend.lease(thread)
         other.release()
 
+    def test_everybody_can_see_whether_a_thread_has_a_writer(self, backend: Backend, beside: Backend) -> None:
+        """Looking takes no lease and stands in nobody's way."""
+        thread = backend.ids.new()
+        assert not backend.held(thread)
+        lease = beside.lease(thread)
+        assert backend.held(thread)
+        assert beside.held(thread)
+        lease.check()
+        lease.release()
+        assert not backend.held(thread)
+        backend.lease(thread).release()
+
     def test_threads_do_not_wait_for_one_another(self, backend: Backend) -> None:
         """A lease is of one thread."""
         leases = [backend.lease(backend.ids.new()) for _ in range(5)]

@@ -397,3 +397,17 @@ def test_nothing_is_left_open(home: Path) -> None:
             backend.lease(thread)
         lease.release()
     assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_who_asks_whether_a_lease_is_held_makes_nothing(home: Path, thread: str) -> None:
+    backend = opened(home)
+    assert not backend.held(thread)
+    assert os.listdir(home) == []
+    lease = backend.lease(thread)
+    assert backend.held(thread)
+    assert opened(home).held(thread)
+    assert not backend.held(IDS.new())
+    lease.check()
+    lease.release()
+    assert not backend.held(thread)
+    assert os.listdir(home / "thread-writer-locks") == [".coordination.lock"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
 import tempfile
@@ -10,7 +11,7 @@ import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.backends.local.homes import LINE, compressed, opened, put, rollout_id
+from tests.backends.local.homes import LINE, append, compressed, opened, put, rollout_id
 
 from threadkeep.backends.local import Files, _source
 from threadkeep.backends.local._source import FileSource, TailCache, ZstdSource, decode_stream
@@ -305,6 +306,72 @@ def test_no_room_to_decode_is_a_failure_of_the_storage(tmp_path: Path, monkeypat
     with pytest.raises(StorageFailure, match="No space left"):
         source.read(0, 8)
     source.close()
+
+
+class Small(Files):
+    """A disk with room for a hundred kilobytes."""
+
+    def free(self, path: str) -> int:
+        return 100_000
+
+
+def test_a_small_file_that_holds_more_than_the_disk_does_not_fill_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither where it is decoded to be read nor where it is unpacked to be written to."""
+    monkeypatch.setattr(_source, "TAIL_BYTES", 1_000)
+    home = tmp_path / "home"
+    path = put(home, numbered(10_000), pack=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    backend = opened(home, Small())
+    (ref,) = backend.rollouts_of(rollout_id(path))
+    before = descriptors()
+    with contextlib.closing(backend.open(ref, Cost())) as source:
+        assert source.size > 90_000
+        with pytest.raises(StorageFailure, match="nine tenths") as failure:
+            source.read(0, 8)
+        assert (failure.value.rollout, failure.value.path) == (ref.rollout_id, str(path))
+    with pytest.raises(StorageFailure, match="nine tenths") as failure:
+        append(backend, ref, LINE)
+    assert failure.value.path == str(path)
+    assert descriptors() == before
+    backend.close()
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_disk_that_fills_while_a_rollout_is_unpacked_keeps_no_half_of_it(tmp_path: Path) -> None:
+    class Full(Files):
+        def write(self, fd: int, data: bytes | memoryview) -> int:
+            if len(data) > 1_000:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return super().write(fd, data)
+
+    home = tmp_path / "home"
+    path = put(home, numbered(10_000), pack=True)
+    backend = opened(home, Full())
+    (ref,) = backend.rollouts_of(rollout_id(path))
+    with pytest.raises(StorageFailure, match="No space left") as failure:
+        append(backend, ref, LINE)
+    assert failure.value.path == str(path)
+    assert os.listdir(path.parent) == [path.name]
+    backend.close()
+
+
+def test_a_compressed_rollout_above_the_bound_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _source.MOST_DECODED == 64 * 1024**3
+    monkeypatch.setattr(_source, "MOST_DECODED", 5_000_000)
+    within, above = (put(tmp_path / "home", b"x" * size, pack=True) for size in (5_000_000, 5_000_001))
+    backend = opened(tmp_path / "home")
+    (ref,) = backend.rollouts_of(rollout_id(within))
+    with contextlib.closing(backend.open(ref, Cost())) as source:
+        assert source.size == 5_000_000
+    (ref,) = backend.rollouts_of(rollout_id(above))
+    with pytest.raises(StorageFailure, match="5,000,000 decoded bytes") as failure:
+        backend.open(ref, Cost())
+    assert (failure.value.rollout, failure.value.path) == (ref.rollout_id, str(above))
+    backend.close()
 
 
 def test_decoding_gives_pieces_of_a_megabyte_at_most(tmp_path: Path) -> None:

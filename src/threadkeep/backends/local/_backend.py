@@ -30,7 +30,7 @@ from threadkeep.backends.local._lock import FileLease, LockFolder
 from threadkeep.backends.local._marks import MarksFile
 from threadkeep.backends.local._names import Names
 from threadkeep.backends.local._pins import PinFolder
-from threadkeep.backends.local._source import FileSource, TailCache, ZstdSource, decode_stream
+from threadkeep.backends.local._source import FileSource, TailCache, ZstdSource, decode_stream, with_room
 from threadkeep.errors import Conflict, StorageFailure, ThreadNotFound
 from threadkeep.ids import Clock, IdSource, SystemClock, Uuid7Source, is_id, timestamp_ms, utc
 
@@ -275,6 +275,10 @@ class LocalBackend:
         """Take the right to append to a thread (Codex's lock protocol)."""
         return self._locks.acquire(thread_id)
 
+    def held(self, thread_id: str) -> bool:
+        """Whether somebody holds the right to append to a thread; looking changes nothing."""
+        return self._locks.held(thread_id)
+
     def planned_location(self, thread_id: str, rollout_id: str) -> str:
         """Where `create` will put a rollout, below the home: name and folder say when its id was made, as Codex's do.
 
@@ -339,7 +343,7 @@ class LocalBackend:
                 facts = self.files.fstat(fd)
                 if not self.files.exists(plain):
                     times = (facts.st_atime_ns, facts.st_mtime_ns)
-                    pieces = decode_stream(self.files, fd, path)
+                    pieces = with_room(self.files, decode_stream(self.files, fd, path), os.path.dirname(path))
                     self._aside.create(plain, pieces, durable=True, times=times)
             finally:
                 self.files.close(fd)

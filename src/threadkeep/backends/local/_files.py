@@ -72,6 +72,11 @@ class Files:
         """Facts of an open file."""
         return os.fstat(fd)
 
+    def free(self, path: str) -> int:
+        """Bytes that may still be written to the file system that a path lies in."""
+        facts = os.statvfs(path)
+        return facts.f_bavail * facts.f_frsize
+
     def utime(self, path: str, ns: tuple[int, int]) -> None:
         """Set access and modification time, in nanoseconds."""
         os.utime(path, ns=ns)

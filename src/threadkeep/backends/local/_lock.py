@@ -19,6 +19,8 @@ from threadkeep.errors import LeaseLost, StorageFailure, ThreadBusy
 from threadkeep.ids import is_id, utc
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from threadkeep.backends.local._files import Files
     from threadkeep.ids import Clock
 
@@ -163,10 +165,25 @@ class LockFolder:
             self._files.close(fd)
             self._files.close(coordination)
 
-    def unheld(self) -> list[tuple[str, str]]:
-        """(thread id, path) of every lock file that nobody holds.
+    def held(self, thread_id: str) -> bool:
+        """Whether somebody holds the lease of a thread; nothing is made or removed to find out.
 
-        The coordination lock is held exclusively meanwhile: nobody who takes a lock now meets the looking.
+        Raises:
+            StorageFailure: The lock files cannot be looked at.
+        """
+        path = os.path.join(self._folder, f"{thread_id}.lock")
+        try:
+            with self._looking():
+                return self._is_held(path)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise StorageFailure(
+                f"cannot look at the writer lock: {error.strerror}", thread=thread_id, path=path
+            ) from error
+
+    def unheld(self) -> list[tuple[str, str]]:
+        """(thread id, path) of every lock file that nobody holds; nothing is made or removed.
 
         Raises:
             StorageFailure: The coordination lock cannot be had.
@@ -174,26 +191,41 @@ class LockFolder:
         if not self._files.exists(self._folder):
             return []
         found: list[tuple[str, str]] = []
-        coordination = self._coordination(exclusive=True)
-        try:
+        with self._looking():
             for entry in self._files.scandir(self._folder):
                 thread_id = entry.name.removesuffix(".lock")
                 if thread_id == entry.name or not is_id(thread_id):
                     continue
                 with contextlib.suppress(OSError):
-                    fd = self._files.open(entry.path, os.O_RDWR)
-                    try:
-                        if self._files.flock(fd, exclusive=True):
-                            found.append((thread_id, entry.path))
-                    finally:
-                        self._files.close(fd)
-        finally:
-            self._files.close(coordination)
+                    if not self._is_held(entry.path):
+                        found.append((thread_id, entry.path))
         return found
 
-    def _coordination(self, *, exclusive: bool) -> int:
+    def _is_held(self, path: str) -> bool:
+        fd = self._files.open(path, os.O_RDWR)
+        try:
+            return not self._files.flock(fd, exclusive=True)
+        finally:
+            self._files.close(fd)
+
+    @contextlib.contextmanager
+    def _looking(self) -> Iterator[None]:
+        """Hold the coordination lock exclusively: nobody who takes a lock now meets the looking.
+
+        Where it is not there nobody has ever taken a lock, by the protocol.
+        """
+        coordination = None
+        with contextlib.suppress(FileNotFoundError):
+            coordination = self._coordination(exclusive=True, make=False)
+        try:
+            yield
+        finally:
+            if coordination is not None:
+                self._files.close(coordination)
+
+    def _coordination(self, *, exclusive: bool, make: bool = True) -> int:
         path = os.path.join(self._folder, _COORDINATION)
-        fd = self._files.open(path, os.O_RDWR | os.O_CREAT, _LOCK_MODE)
+        fd = self._files.open(path, os.O_RDWR | (os.O_CREAT if make else 0), _LOCK_MODE)
         deadline = time.monotonic() + _WAIT_SECONDS
         try:
             while not self._files.flock(fd, exclusive=exclusive):

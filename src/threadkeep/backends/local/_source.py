@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections import OrderedDict
@@ -10,18 +11,21 @@ from typing import IO, TYPE_CHECKING, Final, Protocol
 from threadkeep.errors import CorruptHistory, StorageFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from threadkeep.backends.local._files import Files
     from threadkeep.records import Cost
 
-__all__ = ["CACHED_TAILS", "TAIL_BYTES", "FileSource", "TailCache", "ZstdSource", "decode_stream"]
+__all__ = ["CACHED_TAILS", "TAIL_BYTES", "FileSource", "TailCache", "ZstdSource", "decode_stream", "with_room"]
 
 TAIL_BYTES: Final = 16 * 1024 * 1024
 """How much of the end of a compressed rollout is kept decoded after its one decode."""
 
 CACHED_TAILS: Final = 4
 """Of how many compressed rollouts a store keeps the tail at a time."""
+
+MOST_DECODED: Final = 64 << 30
+"""Decoded bytes that a compressed rollout may come to: a file of some megabytes can hold more than any disk."""
 
 _CHUNK: Final = 1 << 20
 
@@ -197,9 +201,10 @@ def decode_stream(files: Files, fd: int, path: str) -> Iterator[bytes]:
 
     Raises:
         CorruptHistory: The file is no zstd, damaged, or ends in the middle of a frame.
+        OSError: The system refused, or the bytes come to more than `MOST_DECODED`.
     """
     decoder = _decompressor()
-    offset = 0
+    offset = decoded = 0
     try:
         pending = b""
         while True:
@@ -218,10 +223,27 @@ def decode_stream(files: Files, fd: int, path: str) -> Iterator[bytes]:
                     raise CorruptHistory("the compressed rollout ends in the middle of a frame", path=path)
             piece = decoder.decompress(pending, _CHUNK)
             pending = b""
+            decoded += len(piece)
+            if decoded > MOST_DECODED:
+                raise OSError(errno.EFBIG, f"it comes to more than {MOST_DECODED:,} decoded bytes, the bound", path)
             if piece:
                 yield piece
     except zstd_error() as error:
         raise CorruptHistory(f"the compressed rollout is damaged: {error}", path=path) from error
+
+
+def with_room(files: Files, pieces: Iterable[bytes], folder: str) -> Iterator[bytes]:
+    """The pieces, as long as they leave a tenth of what is free now where they are written.
+
+    Raises:
+        OSError: There is no room for more.
+    """
+    room = files.free(folder) * 9 // 10
+    for piece in pieces:
+        room -= len(piece)
+        if room < 0:
+            raise OSError(errno.ENOSPC, f"decoded, it would take more than nine tenths of what is free in {folder}")
+        yield piece
 
 
 class TailCache:
@@ -355,7 +377,7 @@ class ZstdSource:
 
         spool = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the source
         try:
-            for piece in self._pieces():
+            for piece in with_room(self._files, self._pieces(), tempfile.gettempdir()):
                 spool.write(piece)
             spool.flush()
         except BaseException:
