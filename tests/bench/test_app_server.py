@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -12,16 +13,19 @@ import msgspec
 import pytest
 from tests.codex.binary import find_codex
 
-from threadkeep.bench import _appserver, _appserver_beside, _appserver_process
+from threadkeep.bench import _appserver, _appserver_beside, _appserver_crowd, _appserver_process
 from threadkeep.bench._appserver import bench_app_server
 from threadkeep.bench._appserver_calls import CALLS
 from threadkeep.bench._appserver_crowd import _Member
 from threadkeep.bench._appserver_homes import ServerHome
-from threadkeep.bench._appserver_process import Failed, ServerProcess
+from threadkeep.bench._appserver_process import Answer, Failed, ServerProcess
+from threadkeep.bench._appserver_socket import Closed
 from threadkeep.bench._generate import Recipe
 from threadkeep.bench._home import BenchHome, made_home
+from threadkeep.bench._spread import Spread
 from threadkeep.cli._bench_appserver import _show
 from threadkeep.cli._bench_appserver import find_codex as codex_on_this_machine
+from threadkeep.cli._main import cli
 from threadkeep.cli._session import Session
 
 if TYPE_CHECKING:
@@ -77,7 +81,8 @@ def test_every_call_is_measured_beside_another_server(report: AppServerReport) -
         assert row.threadkeep.error is row.codex.error is None
         assert row.codex.answered == pytest.approx(row.threadkeep.answered, abs=64)
         assert row.threadkeep.at_once.runs == row.threadkeep.loaded.runs == 1
-        assert row.ratio == pytest.approx(row.codex.at_once.ms / row.threadkeep.at_once.ms, abs=0.01)
+        assert row.ratio is not None
+        assert row.ratio.median == pytest.approx(row.codex.at_once.ms / row.threadkeep.at_once.ms, abs=0.01)
         assert row.ratio_loaded is not None
     assert [start.server for start in report.starts] == ["threadkeep", "codex"]
 
@@ -111,6 +116,63 @@ def test_people_are_told_what_the_figures_are(report: AppServerReport, capsysbin
     for said in ("initialize answered", "Legacy threads", "at once", "resume, no turns", "p99", "VmHWM", "10 clients"):
         assert said in shown
     assert "out of order: nothing" in shown
+    tables = [
+        list(lines) for is_row, lines in itertools.groupby(shown.splitlines(), lambda line: line[:1] == "|") if is_row
+    ]
+    assert [len(table) - 2 for table in tables] == [2, len(CALLS), 2]
+    for titles, rules, *rows in tables:
+        assert set(rules) <= set("|-: ")
+        assert {len(line) for line in rows} == {len(titles)} == {len(rules)}
+        assert {line.count("|") for line in rows} == {titles.count("|")}
+
+
+def test_the_servers_are_asked_in_turns_and_who_comes_first_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    def run_once(place: Any, _call: Any, into: Any, *, loaded: bool) -> None:
+        ran.append(place)
+        (into.loaded if loaded else into.at_once).append(1.0)
+
+    monkeypatch.setattr(_appserver, "_run", run_once)
+    _appserver._measured(["threadkeep", "codex"], CALLS["read"], 2)  # type: ignore[list-item]  # nobody looks in
+
+    first = ["threadkeep", "codex"]
+    assert ran == [*first, *first, *first[::-1], *first[::-1]]
+
+
+def test_a_server_is_quicker_by_the_median_of_its_pairs(thread: BenchHome) -> None:
+    answered = [Answer(1.0, 1, None)]
+    ours = _appserver._Runs([10.0, 100.0, 10.0], [1.0, 2.0, 4.0], [], [0], answered)
+    theirs = _appserver._Runs([20.0, 100.0, 40.0], [3.0, 2.0, 8.0], [], [0], answered)
+    row = _appserver._row(thread, "read", [ours, theirs])
+
+    assert row.ratio == Spread(2.0, 1.0, 4.0)  # the medians are 10 and 40
+    assert row.ratio_loaded == Spread(2.0, 1.0, 3.0)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+@pytest.mark.parametrize("wrong", [[], ["client 7 heard [] about t1"]])
+def test_a_message_that_a_client_lost_fails_the_command(
+    report: AppServerReport,
+    monkeypatch: pytest.MonkeyPatch,
+    capsysbinary: Any,
+    wrong: list[str],
+    arguments: list[str],
+) -> None:
+    crowd = msgspec.structs.replace(report.crowds[0], wrong=wrong)
+    lossy = msgspec.structs.replace(report, crowds=[crowd])
+    monkeypatch.setattr(_appserver, "bench_app_server", lambda *_, **__: lossy)
+    monkeypatch.setattr("threadkeep.cli._bench_appserver.check_space", lambda *_: None)
+
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["bench", "app-server", *arguments])
+    said = capsysbinary.readouterr()
+    assert ended.value.code == (1 if wrong else 0)
+    assert ("threadkeep: client 7 heard [] about t1" in said.err.decode()) is bool(wrong)
+    if arguments:
+        assert msgspec.json.decode(said.out)["crowds"][0]["wrong"] == wrong
+    else:
+        assert f"out of order: {len(wrong) or 'nothing'}" in said.out.decode()
 
 
 def test_without_codex_it_says_so_and_measures_threadkeep() -> None:
@@ -129,7 +191,7 @@ def test_codex_stands_beside_it() -> None:
     assert told["codex"].startswith("codex-cli ")
     for row in told["rows"]:
         assert row["codex"]["error"] is None
-        assert row["ratio"] > 0
+        assert row["ratio"]["median"] > 0
     assert [each["server"] for each in told["beside"]] == ["threadkeep", "codex"]
 
 
@@ -335,6 +397,29 @@ def test_a_client_of_the_crowd_notices_a_thread_that_is_announced_too_early() ->
     member._thread("thread/start", {})
 
     assert member.wrong == ["client 7 heard of t1 before the answer"]
+
+
+@pytest.mark.parametrize("said", [b"5", b"{", b'{"id":1}', b'{"id":1,"result":null}', None])
+def test_a_server_that_answers_no_client_of_the_crowd_is_told(
+    monkeypatch: pytest.MonkeyPatch, said: bytes | None
+) -> None:
+    class Odd(Script):
+        def __init__(self, _port: int) -> None:
+            super().__init__()
+            self._messages = [said] if said is not None else []
+
+        def receive(self) -> bytes:
+            if not self._messages:
+                raise Closed("gone")
+            return super().receive()
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(_appserver_crowd, "SocketClient", Odd)
+    told = _appserver_crowd.crowd("it", 0, os.getpid(), "thread", "/", 2)
+
+    for client in ("client 0: ", "client 1: "):
+        assert any(sentence.startswith(client) for sentence in told.wrong)
 
 
 def test_one_small_request_is_measured_however_short_the_large_answer() -> None:

@@ -19,12 +19,13 @@ from threadkeep.bench._codex import bench_codex
 from threadkeep.bench._codex_checks import Asked, Seen, differences, mistakes
 from threadkeep.bench._codex_homes import DEFAULT_HOMES, HOMES, Choice, plans
 from threadkeep.bench._codex_own import copied_lineage
-from threadkeep.bench._codex_report import CodexReport, CodexRow, CodexSide, FailedCheck, Spread
+from threadkeep.bench._codex_report import CodexReport, CodexRow, CodexSide, FailedCheck
 from threadkeep.bench._codex_scenarios import SCENARIOS, play
 from threadkeep.bench._copy import copy_file
 from threadkeep.bench._generate import Recipe
 from threadkeep.bench._home import made_home
 from threadkeep.bench._home_many import made_many
+from threadkeep.bench._spread import Spread
 from threadkeep.bench._svg import drawn_codex
 from threadkeep.cli._bench_codex import _DEFAULT_HOMES, _HOMES, _show
 from threadkeep.cli._session import Session
@@ -136,6 +137,26 @@ def test_what_codex_refuses_is_told_and_compared_with_nothing(tmp_path: Path) ->
     assert resumed.codex.refused == "not today"
     assert resumed.ratio is None
     assert report.failed == []
+
+
+def test_an_answer_of_codex_that_cannot_be_read_is_a_wrong_one_and_the_run_goes_on(tmp_path: Path) -> None:
+    other = stand_in(tmp_path, r's/^{"id":3,"result".*/{"id":3,"result":{}}/')
+    sizes = ("--sizes", "0.1", "--modes", "paginated", "--homes", "late", "--runs", "1", "--json")
+    done = run(*sizes, "--codex", other, "--keep", str(tmp_path / "kept"))
+
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    told = msgspec.json.decode(done.stdout)
+    assert [row["scenario"] for row in told["rows"]] == list(SCENARIOS)
+    assert [each["scenario"] for each in told["failed"]] == [name for name in SCENARIOS if name != "new"]
+    assert all("Codex gave an answer that cannot be read: " in each["what"] for each in told["failed"])
+
+
+def test_a_list_of_codex_that_cannot_be_read_is_a_wrong_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    other = stand_in(tmp_path, r's/^{"id":2,"result":{"data".*/{"id":2,"result":[]}/')
+    monkeypatch.setattr(_codex, "SCENARIOS", {"resume --last": SCENARIOS["resume --last"]})
+    report = bench_codex(str(tmp_path / "homes"), codex=other, choice=TINY, runs=1)
+
+    assert [each.what for each in report.failed] == ["the thread that was looked up: only threadkeep gave it"]
 
 
 def test_what_threadkeep_alone_refuses_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -293,6 +314,40 @@ def test_a_usage_that_only_one_tells_is_noticed() -> None:
     assert differences(asked("resume ID"), seen(answer(), usage=usage), seen(answer()))
     assert differences(asked("resume ID"), seen(answer(), usage=usage), seen(answer(), usage=others))
     assert not differences(asked("resume ID"), seen(answer(), usage=usage), seen(answer(), usage=usage))
+
+
+BROKEN = [
+    b'{"id":3',
+    b'{"id":3,"result":{}}',
+    b'{"id":3,"result":{"thread":5}}',
+    b'{"id":3,"result":"\xff"}',
+    b"[" * 9999,
+]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        *(seen(line, page("a")) for line in BROKEN),
+        *(seen(answer(), line) for line in (b'{"id":4', b"[4]", b'{"id":4,"result":"\xff"}')),
+        seen(answer(), page("a"), usage=b'["thread/tokenUsage/updated"]'),
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_told_with_whose_it_is(broken: Seen) -> None:
+    whole = seen(answer(), page("a"), usage=b"{}" if broken.usage else None)
+    for ours, theirs, server in ((whole, broken, "Codex"), (broken, whole, "threadkeep")):
+        (found,) = differences(asked("resume ID"), ours, theirs)
+        assert found.startswith(f"{server} gave an answer that cannot be read: ")
+
+
+@pytest.mark.parametrize("line", BROKEN)
+def test_an_answer_of_threadkeep_that_cannot_be_read_is_told_once(line: bytes) -> None:
+    report = made_up()
+    pair = [_codex._Run(2.0, 1.0, None, None, each) for each in (seen(line), seen(answer()))]
+    _codex._check(report, "home", "resume ID", asked("resume ID"), [pair], "/home")
+
+    (check,) = report.failed
+    assert check.what.startswith("threadkeep gave an answer that cannot be read: ")
 
 
 def test_times_cursors_and_made_up_ids_are_each_servers_own() -> None:

@@ -14,11 +14,13 @@ import pytest
 from threadkeep.bench import _peers
 from threadkeep.bench._bench import Machine
 from threadkeep.bench._peers import bench_peers
+from threadkeep.bench.peers import _steps
 from threadkeep.bench.peers._floor import Floor
 from threadkeep.bench.peers._peer import PEERS, Cannot
 from threadkeep.bench.peers._report import PeerReport, PeerRow, PeersReport, PeerStep
 from threadkeep.bench.peers._steps import STEPS, Work
 from threadkeep.bench.peers._threadkeep import Checkpointed
+from threadkeep.bench.peers._turns import made_turn
 from threadkeep.cli._bench_peers import _NAMES, _show
 from threadkeep.cli._session import Session
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from threadkeep.bench.peers._peer import Peer
+    from threadkeep.bench.peers._report import Outcome
     from threadkeep.bench.peers._turns import Turn
 
 pytestmark = pytest.mark.timeout(600, method="thread")  # the limit of a step is the alarm that pytest-timeout would use
@@ -101,6 +104,23 @@ class Confused(Floor):
         return list(reversed(super().resume(fork)))
 
 
+class Swaps(Floor):
+    """Has all messages, two of them in each other's place."""
+
+    def resume(self, fork: str | None = None) -> list[Any]:
+        first, second, *others = super().resume(fork)
+        return [second, first, *others]
+
+
+class Garbles(Floor):
+    """Loses the end of an output in the middle of what it resumes."""
+
+    def resume(self, fork: str | None = None) -> list[Any]:
+        messages = super().resume(fork)
+        messages[6]["text"] = messages[6]["text"][:-1]
+        return messages
+
+
 class ForksTooMuch(Floor):
     """Forks at the head wherever it is told to fork."""
 
@@ -120,7 +140,12 @@ class ForgetsAppends(Floor):
     [
         (Forgetful, "resume", "15 messages, not 16"),
         (Forgetful, "cold", "15 messages, not 16"),
-        (Confused, "resume", "not 'Answer 3: "),
+        (Confused, "resume", "message 1 of 16 is 'Answer 3: "),
+        (Swaps, "resume", "message 1 of 16 is 'src/module_00000000.py', not 'Question 0: "),
+        (Swaps, "fork-middle", "message 1 of 8 is"),
+        (Garbles, "resume", "message 7 of 16 is '', not '"),
+        (Garbles, "cold", "from character 3,999 on"),
+        (Garbles, "append-each", "message 7 of 32 is"),
         (ForksTooMuch, "fork-middle", "32 messages, not 8"),
         (ForgetsAppends, "append", "16 messages, not 24"),
     ],
@@ -131,6 +156,39 @@ def test_a_wrong_answer_is_told(tmp_path: Path, library: type[Floor], step: str,
     assert told[step].outcome == "wrong"
     assert why in told[step].why
     assert told["last"].outcome == "measured"
+
+
+class TurnsPages(Floor):
+    """Gives its pages newest first, and says nothing of it."""
+
+    def last_turns(self, count: int) -> list[Any]:
+        messages = super().last_turns(count)
+        return messages[4:] + messages[:4]
+
+
+def test_a_page_out_of_order_is_told(tmp_path: Path) -> None:
+    told = work(TurnsPages(str(tmp_path)), tmp_path, turns=2)
+
+    assert told["last"].outcome == "wrong"
+    assert "message 1 of 8 is '1: " in told["last"].why
+
+
+def test_making_a_turn_up_is_no_part_of_what_an_append_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    def made(number: int) -> Turn:
+        done.append("made")
+        return made_turn(number)
+
+    class Notes(Floor):
+        def append(self, turn: Turn) -> None:
+            done.append("appended")
+            super().append(turn)
+
+    monkeypatch.setattr(_steps, "made_turn", made)
+    work(Notes(str(tmp_path)), tmp_path, turns=1)
+
+    assert done == ["made", *["made"] * 2, *["appended"] * 2, *["made"] * 2]  # the last two are appended one by one
 
 
 def test_right_answers_are_not_called_wrong(tmp_path: Path) -> None:
@@ -265,6 +323,7 @@ def test_a_process_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(_peers, "_GRACE_SECONDS", 0.2)
     peer = measured_with(with_module(tmp_path, "import time", "time.sleep(600)"), tmp_path, limit=0.3)
 
+    assert [(step.name, step.outcome) for step in peer.rows[0].steps] == [("prepare", "stopped")]
     assert "could not be stopped after 0.5 s" in peer.rows[0].steps[0].why
 
 
@@ -295,6 +354,7 @@ def test_people_are_told_what_was_not_measured_and_why(capsysbinary: Any) -> Non
         PeerStep("append", "cannot", why="nobody knows how"),
         PeerStep("fork-head", "stopped", why="not done once in 60 s"),
         PeerStep("disk", bytes=1_234),
+        PeerStep("last", "failed", why="no luck"),
     ]
     late = [PeerStep("prepare", "stopped", why="not done once in 60 s")]
     peers = [
@@ -311,20 +371,34 @@ def test_people_are_told_what_was_not_measured_and_why(capsysbinary: Any) -> Non
     assert "Append: nobody knows how (at 10)." in said
     assert "Preparing it: not done once in 60 s (at 1,000)." in said
     assert "WRONG: Library, 10 turns, resume: 3 messages, not 4" in said
+    assert "FAILED: Library, 10 turns, last: no luck" in said
+    assert "failed / -" in cells
+    assert cells.count("- / -") == 0  # what was not reached is no failure: one dash for all lengths
     assert "Other: left out: y is not installed." in said
     assert "pip install 'threadkeep[bench]'" in said
 
 
-def test_a_wrong_answer_fails_the_command(monkeypatch: pytest.MonkeyPatch, capsysbinary: Any) -> None:
-    wrong = PeerReport("x", "X", "1", "", "no", None, [PeerRow(1, [PeerStep("resume", "wrong", why="no")])])
-    report = PeersReport(Machine("s", "p", 2, "y", "t", "m"), 5_800, 60.0, 3, [wrong])
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+@pytest.mark.parametrize(
+    ("outcome", "code"), [("measured", 0), ("cannot", 0), ("stopped", 0), ("wrong", 1), ("failed", 1), (None, 0)]
+)
+def test_a_wrong_answer_or_a_failed_step_fails_the_command_when_all_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsysbinary: Any, outcome: Outcome | None, code: int, arguments: list[str]
+) -> None:
+    rows = [PeerRow(1, [PeerStep("prepare"), PeerStep("resume", outcome, why="so it is")])] if outcome else []
+    peer = PeerReport("x", "X", "1", "", "no", None if outcome else "x is not installed", rows)
+    report = PeersReport(Machine("s", "p", 2, "y", "t", "m"), 5_800, 60.0, 3, [peer])
     monkeypatch.setattr(_peers, "bench_peers", lambda *_, **__: report)
     from threadkeep.cli._main import cli
 
     with pytest.raises(SystemExit) as ended:
-        cli.main(["bench", "peers", "--json"])
-    assert ended.value.code == 1
-    assert msgspec.json.decode(capsysbinary.readouterr().out)["peers"][0]["name"] == "x"
+        cli.main(["bench", "peers", *arguments])
+    assert ended.value.code == code
+    said = capsysbinary.readouterr().out
+    if arguments:
+        assert msgspec.json.decode(said)["peers"][0]["name"] == "x"
+    else:
+        assert ("FAILED: X, 1 turns, resume: so it is" in said.decode()) is (outcome == "failed")
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from threadkeep.bench._appserver_socket import free_port
 from threadkeep.bench._bench import MB, MODES, SIZES, TAIL_BYTES, machine
 from threadkeep.bench._generate import Recipe
 from threadkeep.bench._home import made_home
+from threadkeep.bench._spread import pair_by_pair
 from threadkeep.records import PAGINATED
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def _starts(places: Sequence[Place], runs: int) -> list[Start]:
 
 
 def _measured(places: Sequence[Place], call: Call, runs: int) -> list[_Runs]:
-    """A call on every server, one after the other in changing order."""
+    """A call on every server, one after the other in changing order: the runs of the same number are a pair."""
     measured = [_Runs([], [], [], [], []) for _ in places]
     for run in range(runs):
         for loaded in (False, True):
@@ -210,8 +211,9 @@ def _row(thread: BenchHome, name: str, measured: Sequence[_Runs]) -> AppServerRo
     ours, theirs = served[0], served[1] if len(served) > 1 else None
     ratio = ratio_loaded = None
     if theirs is not None and ours.error is None and theirs.error is None:
-        ratio = round(theirs.at_once.ms / ours.at_once.ms, 2)
-        ratio_loaded = round(theirs.loaded.ms / ours.loaded.ms, 2)
+        own, others = measured
+        ratio = pair_by_pair(own.at_once, others.at_once)
+        ratio_loaded = pair_by_pair(own.loaded, others.loaded)
     return AppServerRow(thread.recipe.mode, thread.size, name, ours, theirs, ratio, ratio_loaded)
 
 

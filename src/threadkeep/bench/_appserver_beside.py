@@ -71,8 +71,8 @@ class Client:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value that only so small a share of them exceeds, 0.5 for the median."""
-    ordered = sorted(values)
+    """The value that only so small a share of them exceeds, 0.5 for the median; 0 where there are none."""
+    ordered = sorted(values) or [0.0]
     return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 3)
 
 

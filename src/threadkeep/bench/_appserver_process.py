@@ -20,7 +20,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Answer", "Failed", "ServerProcess", "memory_of"]
+__all__ = ["UNREADABLE", "Answer", "Failed", "ServerProcess", "memory_of"]
 
 CHUNK: Final = 1 << 20
 """Bytes asked of the pipe at once."""
@@ -37,6 +37,10 @@ _IDLE_SECONDS: Final = 0.15
 """A process that used no tick of processor time for this long is idle."""
 
 _IDLE_MOST_SECONDS: Final = 60.0
+
+
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
+"""What decoding an answer raises that has not the form of one."""
 
 
 class Failed(Exception):
@@ -232,7 +236,7 @@ def _error(head: bytes) -> str | None:
         return None
     try:
         return msgspec.json.decode(head, type=_ErrorLine).error.message
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return head[:200].decode("utf-8", "replace")
 
 

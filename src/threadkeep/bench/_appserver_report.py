@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from threadkeep.bench._bench import Machine
+from threadkeep.bench._spread import Spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +59,7 @@ class AppServerRow(msgspec.Struct):
         call: What was asked.
         threadkeep: What threadkeep took.
         codex: What Codex took; None where there is none.
-        ratio: How many times as long Codex took, both asked at once; None where one of them refused.
+        ratio: How many times as long Codex took, both asked at once, run by run; None where one of them refused.
         ratio_loaded: The same, both idle before.
     """
 
@@ -67,8 +68,8 @@ class AppServerRow(msgspec.Struct):
     call: str
     threadkeep: Served
     codex: Served | None
-    ratio: float | None
-    ratio_loaded: float | None
+    ratio: Spread | None
+    ratio_loaded: Spread | None
 
 
 class Start(msgspec.Struct):
@@ -167,6 +168,11 @@ class AppServerReport(msgspec.Struct):
     beside: list[Beside]
     crowds: list[Crowd]
     skipped: list[str]
+
+    @property
+    def wrong(self) -> list[str]:
+        """Sentences on what the clients of crowds lost, heard twice or out of order."""
+        return [sentence for crowd in self.crowds for sentence in crowd.wrong]
 
 
 def took(taken: Sequence[float]) -> Took:

@@ -9,6 +9,7 @@ compared in every pair.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import statistics
@@ -19,12 +20,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from threadkeep.bench._appserver import MEMORY, NO_CODEX
 from threadkeep.bench._appserver_homes import ServerHome
 from threadkeep.bench._appserver_places import Place, order, servers_of, use, version_of
-from threadkeep.bench._appserver_process import memory_of
+from threadkeep.bench._appserver_process import UNREADABLE, memory_of
 from threadkeep.bench._bench import machine
 from threadkeep.bench._codex_checks import Asked, Seen, differences, mistakes, thread_of
 from threadkeep.bench._codex_homes import own_plan, plans
-from threadkeep.bench._codex_report import CodexReport, CodexRow, CodexSide, FailedCheck, spread
+from threadkeep.bench._codex_report import CodexReport, CodexRow, CodexSide, FailedCheck
 from threadkeep.bench._codex_scenarios import SCENARIOS, play
+from threadkeep.bench._spread import pair_by_pair, spread
 from threadkeep.records import LEGACY
 
 if TYPE_CHECKING:
@@ -157,7 +159,8 @@ def _run(place: Place, asked: Asked, *, weighed: bool) -> _Run:
             written = place.home.grown(before)
         refused = done.answer.error
         if refused is None and asked.scenario.lookup is not None:
-            page, refused = _page(process, thread_of(done.answer.line))
+            with contextlib.suppress(*UNREADABLE):  # whoever compares it tells it
+                page, refused = _page(process, thread_of(done.answer.line))
             usage = _usage(process, asked)
     place.home.put_back()
     seen = Seen(done.found, done.answer.line, page, usage, refused)
@@ -195,7 +198,8 @@ def _check(
                 wrong = []  # what neither does is no mistake of one
             wrong += differences(asked, ours.seen, theirs.seen)
         report.checked += 1
-        report.failed += [FailedCheck(home, scenario, number, report.seed, what, path) for what in wrong]
+        told = dict.fromkeys(wrong)  # what cannot be read is no mistake and a difference both
+        report.failed += [FailedCheck(home, scenario, number, report.seed, what, path) for what in told]
 
 
 def _row(plan: Plan, mode: str, size: int, scenario: str, pairs: Sequence[Sequence[_Run]]) -> CodexRow:
@@ -204,8 +208,9 @@ def _row(plan: Plan, mode: str, size: int, scenario: str, pairs: Sequence[Sequen
     if others:
         row.codex = others[0]
         if ours.refused is None and row.codex.refused is None:
-            row.ratio = spread([theirs.total_ms / own.total_ms for own, theirs in pairs])
-            row.ratio_action = spread([theirs.action_ms / own.action_ms for own, theirs in pairs])
+            own, theirs = zip(*pairs, strict=True)
+            row.ratio = pair_by_pair([run.total_ms for run in own], [run.total_ms for run in theirs])
+            row.ratio_action = pair_by_pair([run.action_ms for run in own], [run.action_ms for run in theirs])
     return row
 
 

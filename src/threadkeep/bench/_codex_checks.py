@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
+from threadkeep.bench._appserver_process import UNREADABLE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -79,7 +81,11 @@ class _Answer(msgspec.Struct):
 
 
 def thread_of(answer: bytes) -> str:
-    """The id of the thread that an answer is about."""
+    """The id of the thread that an answer is about.
+
+    Raises:
+        Exception: One of `UNREADABLE`.
+    """
     return msgspec.json.decode(answer, type=_Answer).result.thread.id
 
 
@@ -87,7 +93,10 @@ def mistakes(asked: Asked, seen: Seen) -> list[str]:
     """What is wrong with the answer of one server, whatever the other one says."""
     if seen.refused is not None:
         return [f"refused: {seen.refused}"]
-    thread = msgspec.json.decode(seen.answer, type=_Answer).result.thread
+    try:
+        thread = msgspec.json.decode(seen.answer, type=_Answer).result.thread
+    except UNREADABLE as error:
+        return [_unreadable("threadkeep", error)]
     scenario, wrong = asked.scenario, []
     if scenario.lookup is not None and seen.found != asked.thread_id:
         wrong.append(f"looked up {seen.found} for {asked.thread_id}")
@@ -101,20 +110,36 @@ def mistakes(asked: Asked, seen: Seen) -> list[str]:
 
 
 def differences(asked: Asked, ours: Seen, theirs: Seen) -> list[str]:
-    """In what the answers of two servers differ; nothing where one of them refused."""
+    """In what the answers of two servers differ, and which cannot be read; nothing where one of them refused."""
     if ours.refused is not None or theirs.refused is not None:
         return []
-    ours_about, theirs_about = thread_of(ours.answer), thread_of(theirs.answer)
-    messages = [("the answer", ours.answer, theirs.answer), ("the page of turns", ours.page, theirs.page)]
-    if not asked.inherits:
-        messages.append(("the usage", ours.usage, theirs.usage))
-    found: list[str] = []
-    for what, one, other in messages:
+    sides, found = [], []
+    for server, seen in (("threadkeep", ours), ("Codex", theirs)):
+        try:
+            sides.append(_comparables(asked, seen))
+        except UNREADABLE as error:
+            found.append(_unreadable(server, error))
+    for what in () if found else sides[0]:
+        one, other = (side[what] for side in sides)
         if (one is None) != (other is None):
             found.append(f"{what}: {'only Codex' if one is None else 'only threadkeep'} gave it")
-        elif one is not None and other is not None:
-            found += _apart(_comparable(asked, one, ours_about), _comparable(asked, other, theirs_about), what)
+        else:
+            found += _apart(one, other, what)
     return found[:_MOST]
+
+
+def _unreadable(server: str, error: Exception) -> str:
+    return f"{server} gave an answer that cannot be read: {error}"
+
+
+def _comparables(asked: Asked, seen: Seen) -> dict[str, Any]:
+    """What one server said, without what cannot be the same."""
+    about = thread_of(seen.answer)
+    messages = {"the answer": seen.answer, "the page of turns": seen.page}
+    if not asked.inherits:
+        messages["the usage"] = seen.usage
+    said = {what: None if line is None else _comparable(asked, line, about) for what, line in messages.items()}
+    return {"the thread that was looked up": seen.found, **said}
 
 
 def _comparable(asked: Asked, line: bytes, about: str) -> Any:
@@ -129,7 +154,7 @@ def _comparable(asked: Asked, line: bytes, about: str) -> Any:
             left_out.add("historyMode")
     if asked.inherits:
         left_out.add("preview")
-    message = msgspec.json.decode(line)
+    message = msgspec.json.decode(line, type=dict[str, Any])
     message.pop("id", None)
     return _without(message, left_out, made)
 

@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
-from typing import TYPE_CHECKING
-
 import msgspec
 
 from threadkeep.bench._bench import Machine
+from threadkeep.bench._spread import Spread
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-__all__ = ["CodexReport", "CodexRow", "CodexSide", "FailedCheck", "Spread", "spread"]
-
-
-class Spread(msgspec.Struct):
-    """Some values.
-
-    Attributes:
-        median: Their median.
-        low: The least.
-        high: The greatest.
-    """
-
-    median: float
-    low: float
-    high: float
+__all__ = ["CodexReport", "CodexRow", "CodexSide", "FailedCheck"]
 
 
 class CodexSide(msgspec.Struct):
@@ -76,7 +57,7 @@ class CodexRow(msgspec.Struct):
 
 
 class FailedCheck(msgspec.Struct):
-    """An answer that was wrong, or was not Codex's.
+    """An answer that was wrong, was not Codex's, or could not be compared since Codex's could not be read.
 
     Attributes:
         home: Which home it was.
@@ -104,7 +85,7 @@ class CodexReport(msgspec.Struct):
         seed: What generated homes were made by.
         rows: Scenarios on homes.
         checked: Answers of threadkeep that were checked; with Codex, compared with its own.
-        failed: Those that were wrong.
+        failed: Those that were wrong, and those of Codex that could not be read.
         skipped: What was not measured, and why.
     """
 
@@ -115,8 +96,3 @@ class CodexReport(msgspec.Struct):
     checked: int
     failed: list[FailedCheck]
     skipped: list[str]
-
-
-def spread(values: Sequence[float]) -> Spread:
-    """The median, the least and the greatest of some values."""
-    return Spread(round(statistics.median(values), 3), round(min(values), 3), round(max(values), 3))

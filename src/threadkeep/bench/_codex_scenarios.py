@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
+from threadkeep.bench._appserver_process import UNREADABLE
+
 if TYPE_CHECKING:
     from threadkeep.bench._appserver_process import Answer, ServerProcess
 
@@ -63,7 +65,7 @@ class Done(NamedTuple):
     Attributes:
         total_ms: From before the process was started until the last byte of the last answer was read.
         action_ms: What the request that acts took of it.
-        found: The thread that was looked up; None for a new one, and where none was found.
+        found: The thread that was looked up; None for a new one, and where none was found or the answer is unreadable.
         answer: The answer of the request that acts, or of the one that ended it.
     """
 
@@ -116,6 +118,9 @@ def _since(process: ServerProcess) -> float:
 
 
 def _newest(answer: Answer) -> str | None:
-    """The id of the first thread of a list."""
-    data = msgspec.json.decode(answer.line, type=_ListAnswer).result.data
+    """The id of the first thread of a list; None where there is none, or no list."""
+    try:
+        data = msgspec.json.decode(answer.line, type=_ListAnswer).result.data
+    except UNREADABLE:
+        return None
     return data[0].id if data else None

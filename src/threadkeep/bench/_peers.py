@@ -22,6 +22,8 @@ from threadkeep.bench.peers._turns import ANSWER, OUTPUT, QUESTION
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from threadkeep.bench.peers._report import Outcome
+
 __all__ = ["LENGTHS", "bench_peers"]
 
 LENGTHS: Final = (10, 1_000, 10_000)
@@ -38,7 +40,15 @@ _RUN: Final = "threadkeep.bench.peers._run"
 
 
 class _Ended(Exception):
-    """The process said nothing more; the message says why."""
+    """The process said nothing more; the message says why.
+
+    Attributes:
+        outcome: What becomes of the step that it was at.
+    """
+
+    def __init__(self, outcome: Outcome, why: str) -> None:
+        super().__init__(why)
+        self.outcome = outcome
 
 
 class _Done(NamedTuple):
@@ -110,7 +120,7 @@ def _measured(task: Task, progress: Callable[[str], None] | None, environment: M
         except _Ended as end:
             process.kill()
             if not hello.missing and not _is_whole(row):
-                row.steps.append(_failed(row, str(end), errors))
+                row.steps.append(_unfinished(row, end, errors))
         finally:
             process.kill()
     return _Done(hello, row)
@@ -125,10 +135,10 @@ def _lines(process: subprocess.Popen[bytes], seconds: float) -> Iterator[bytes]:
         while b"\n" not in rest:
             left = until - time.monotonic()
             if left <= 0 or not select.select([process.stdout], [], [], left)[0]:
-                raise _Ended(f"it could not be stopped after {seconds:g} s")
+                raise _Ended("stopped", f"it could not be stopped after {seconds:g} s")
             read = os.read(process.stdout.fileno(), _READ)
             if not read:
-                raise _Ended(f"the process ended with {process.wait(seconds)}")
+                raise _Ended("failed", f"the process ended with {process.wait(seconds)}")
             rest += read
         line, _, rest = rest.partition(b"\n")
         yield line
@@ -139,8 +149,8 @@ def _is_whole(row: PeerRow) -> bool:
     return len(row.steps) == len(STEPS) or (bool(row.steps) and row.steps[0].outcome != "measured")
 
 
-def _failed(row: PeerRow, why: str, errors: IO[bytes]) -> PeerStep:
+def _unfinished(row: PeerRow, end: _Ended, errors: IO[bytes]) -> PeerStep:
     """The step that the process did not come back from."""
     errors.seek(0)
     last = errors.read()[-2_000:].decode("utf-8", "replace").strip().rpartition("\n")[2]
-    return PeerStep(STEPS[len(row.steps)], "failed", why=f"{why}: {last}"[:300] if last else why)
+    return PeerStep(STEPS[len(row.steps)], end.outcome, why=f"{end}: {last}"[:300] if last else str(end))

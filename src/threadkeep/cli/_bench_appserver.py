@@ -19,9 +19,12 @@ from threadkeep.cli._bench_common import (
     names_of,
     runs_option,
     show_machine,
+    show_table,
+    shown_ratio,
     shown_size,
     sizes_option,
 )
+from threadkeep.cli._errors import OK, PROBLEM
 from threadkeep.cli._options import example, json_option
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["app_server", "find_codex"]
 
 _PARTS: Final = ("calls", "beside", "crowd")
+_MOST_SHOWN: Final = 10
 
 
 @click.command("app-server", epilog=example("threadkeep bench app-server --sizes 1,10 --codex /usr/local/bin/codex"))
@@ -59,16 +63,18 @@ def app_server(
     folder: str | None,
     binary: str | None,
     parts: list[str],
-) -> None:
+) -> int:
     """Measure the server's answers beside Codex's app-server.
 
     Every request to a process that was just started, beside the same request to Codex's where Codex is installed; small
-    requests beside a large answer; many clients at once. Touches no home of yours.
+    requests beside a large answer; many clients at once: where one of them loses a message, hears it twice or out of
+    order, that is told, and the exit code is 1. Touches no home of yours.
     """
     from threadkeep.bench._appserver import bench_app_server as run
     from threadkeep.bench._appserver import bytes_needed
     from threadkeep.bench._appserver_process import Failed
     from threadkeep.bench._appserver_socket import Closed
+    from threadkeep.cli._text import clean
 
     codex = find_codex(binary)
     with contextlib.ExitStack() as stack:
@@ -84,6 +90,9 @@ def app_server(
         session.answer(report)
     else:
         _show(session, report)
+    for sentence in report.wrong[:_MOST_SHOWN]:
+        click.echo(f"threadkeep: {clean(sentence)}", err=True)
+    return PROBLEM if report.wrong else OK
 
 
 def find_codex(given: str | None) -> str | None:
@@ -131,23 +140,24 @@ def _show(session: Session, report: AppServerReport) -> None:
 
 
 def _show_starts(session: Session, report: AppServerReport) -> None:
-    from threadkeep.cli._table import Column
-
     session.line(session.style("From the start of the process to initialize answered", "bold"))
+    session.line()
     cells = [
         [start.server, f"{start.took.ms:.1f} ms", f"{start.took.ms_min:.1f} ms", shown_size(start.resident_bytes)]
         for start in report.starts
     ]
-    titles = ("median", "quickest", "memory, idle")
-    session.table([Column(""), *(Column(title, right=True) for title in titles)], cells, titled=True)
+    show_table(session, ("", "median", "quickest", "memory, idle"), cells)
 
 
 def _show_rows(session: Session, mode: str, rows: Sequence[AppServerRow]) -> None:
     from threadkeep.bench._appserver_calls import CALLS
-    from threadkeep.cli._table import Column
 
     session.line(session.style(f"{mode.capitalize()} threads, a fresh process for each request", "bold"))
-    session.line("Milliseconds, median (quickest); at once: sent when initialize was answered; idle: some time later.")
+    session.line(
+        "Milliseconds, median (quickest); at once: sent when initialize was answered; idle: some time later; quicker: "
+        "run by run, median (least-most)."
+    )
+    session.line()
     order = {name: place for place, name in enumerate(CALLS)}
     cells = []
     for row in sorted(rows, key=lambda row: (order[row.call], row.size)):
@@ -157,11 +167,11 @@ def _show_rows(session: Session, mode: str, rows: Sequence[AppServerRow]) -> Non
                 CALLS[row.call].title,
                 shown_size(row.size),
                 _ms(ours, ours.at_once),
-                _ms(ours, ours.loaded),
                 _ms(theirs, theirs.at_once) if theirs else "",
+                shown_ratio(row.ratio),
+                _ms(ours, ours.loaded),
                 _ms(theirs, theirs.loaded) if theirs else "",
-                f"{row.ratio:.1f}x" if row.ratio is not None else "",
-                f"{row.ratio_loaded:.1f}x" if row.ratio_loaded is not None else "",
+                shown_ratio(row.ratio_loaded),
                 shown_size(ours.peak_bytes),
                 shown_size(theirs.peak_bytes) if theirs else "",
                 shown_size(ours.written),
@@ -169,15 +179,13 @@ def _show_rows(session: Session, mode: str, rows: Sequence[AppServerRow]) -> Non
                 shown_size(ours.answered),
             ]
         )
-    titles = ("history", "at once", "idle", "Codex", "idle", "quicker", "idle", "memory", "Codex", "written", "Codex")
-    columns = [Column(""), *(Column(title, right=True) for title in (*titles, "answer"))]
-    session.table(columns, cells, titled=True)
+    titles = ("", "history", "at once", "Codex", "quicker", "idle", "Codex", "quicker", "memory", "Codex", "written")
+    show_table(session, (*titles, "Codex", "answer"), cells)
 
 
 def _show_beside(session: Session, report: AppServerReport) -> None:
-    from threadkeep.cli._table import Column
-
     session.line(session.style("Small requests on one connection while another receives a large answer", "bold"))
+    session.line()
     cells = [
         [
             each.server,
@@ -194,8 +202,8 @@ def _show_beside(session: Session, report: AppServerReport) -> None:
         ]
         for each in report.beside
     ]
-    titles = ("large answer", "took", "small", "alone", "slowest", "p50", "p99", "slowest", "memory", "grown by")
-    session.table([Column(""), *(Column(title, right=True) for title in titles)], cells, titled=True)
+    titles = ("", "large answer", "took", "small", "alone", "slowest", "p50", "p99", "slowest", "memory", "grown by")
+    show_table(session, titles, cells)
 
 
 def _show_crowds(session: Session, report: AppServerReport) -> None:
@@ -207,8 +215,6 @@ def _show_crowds(session: Session, report: AppServerReport) -> None:
         )
         session.line(f"memory: {shown_size(each.idle_bytes)} with all connected, {shown_size(each.peak_bytes)} at most")
         session.line(f"lost, twice or out of order: {len(each.wrong) or 'nothing'}")
-        for sentence in each.wrong[:5]:
-            session.line(f"  {sentence}")
 
 
 def _ms(served: Served, took: Took) -> str:

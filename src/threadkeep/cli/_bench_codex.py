@@ -17,11 +17,12 @@ from threadkeep.cli._bench_common import (
     check_space,
     codex_option,
     folder_option,
-    markdown,
     modes_option,
     names_of,
     runs_option,
     show_machine,
+    show_table,
+    shown_ratio,
     shown_size,
     svg_option,
 )
@@ -31,7 +32,8 @@ from threadkeep.cli._options import example, json_option
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from threadkeep.bench._codex_report import CodexReport, CodexRow, CodexSide, Spread
+    from threadkeep.bench._codex_report import CodexReport, CodexRow, CodexSide
+    from threadkeep.bench._spread import Spread
     from threadkeep.cli._session import Session
 
 __all__ = ["codex"]
@@ -166,8 +168,7 @@ def _show(session: Session, report: CodexReport) -> None:
     session.line()
     titles = ("home", "history", "", "threadkeep", "Codex", "quicker", "action", "Codex", "quicker")
     more = ("written", "Codex", "memory", "Codex")
-    for line in markdown((*titles, *more), [_cells(row) for row in report.rows], left=3):
-        session.line(line)
+    show_table(session, (*titles, *more), [_cells(row) for row in report.rows], left=3)
     refusals = list(dict.fromkeys(_refusals(report)))
     if refusals:
         session.line()
@@ -185,10 +186,10 @@ def _cells(row: CodexRow) -> list[str]:
         row.scenario,
         _ms(ours, ours.total),
         _ms(theirs, theirs.total) if theirs else "",
-        _ratio(row.ratio),
+        shown_ratio(row.ratio),
         _ms(ours, ours.action),
         _ms(theirs, theirs.action) if theirs else "",
-        _ratio(row.ratio_action),
+        shown_ratio(row.ratio_action),
         shown_size(ours.written),
         shown_size(theirs.written) if theirs else "",
         shown_size(ours.peak_bytes),
@@ -200,10 +201,6 @@ def _ms(side: CodexSide, taken: Spread) -> str:
     if side.refused is not None:
         return "refused"
     return f"{taken.median:,.{1 if taken.median < 100 else 0}f}"
-
-
-def _ratio(ratio: Spread | None) -> str:
-    return f"{ratio.median:.1f}x ({ratio.low:.1f}-{ratio.high:.1f})" if ratio is not None else ""
 
 
 def _refusals(report: CodexReport) -> Iterator[str]:

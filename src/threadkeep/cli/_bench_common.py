@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from threadkeep.bench._bench import Machine
+    from threadkeep.bench._spread import Spread
     from threadkeep.cli._session import Session
 
 __all__ = [
@@ -20,11 +21,12 @@ __all__ = [
     "check_space",
     "codex_option",
     "folder_option",
-    "markdown",
     "modes_option",
     "names_of",
     "runs_option",
     "show_machine",
+    "show_table",
+    "shown_ratio",
     "shown_size",
     "sizes_option",
     "svg_option",
@@ -146,10 +148,11 @@ def show_machine(session: Session, machine: Machine, *beside: str) -> None:
     session.line(f"{', '.join((f'threadkeep {machine.threadkeep}', *beside))}. Memory: {machine.memory}.")
 
 
-def markdown(titles: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> Iterator[str]:
-    """The lines of a table in Markdown, which people can read as it is, too.
+def show_table(session: Session, titles: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> None:
+    """A table in Markdown, which people can read as it is, too.
 
     Args:
+        session: Where it is shown.
         titles: Its titles.
         rows: Its cells.
         left: So many of the first columns are aligned to the left, the others to the right.
@@ -162,7 +165,12 @@ def markdown(titles: Sequence[str], rows: Sequence[Sequence[str]], *, left: int 
             cell.ljust(width) if index < left else cell.rjust(width)
             for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
-        yield f"| {' | '.join(cells)} |"
+        session.line(f"| {' | '.join(cells)} |")
+
+
+def shown_ratio(ratio: Spread | None) -> str:
+    """How many times as long, for people; nothing where it is not known."""
+    return f"{ratio.median:.1f}x ({ratio.low:.1f}-{ratio.high:.1f})" if ratio is not None else ""
 
 
 def shown_size(count: int | None) -> str:

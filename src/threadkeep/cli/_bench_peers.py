@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from threadkeep.cli._bench_common import markdown, names_of, runs_option, show_machine
+from threadkeep.cli._bench_common import names_of, runs_option, show_machine, show_table
+from threadkeep.cli._errors import OK, PROBLEM
 from threadkeep.cli._options import example, json_option
 
 if TYPE_CHECKING:
@@ -92,12 +93,13 @@ def _as_lengths(_context: click.Context, _option: click.Parameter, given: str) -
 )
 @json_option
 @click.pass_obj
-def peers(session: Session, turns: list[int], runs: int, limit: float, only: list[str], folder: str | None) -> None:
+def peers(session: Session, turns: list[int], runs: int, limit: float, only: list[str], folder: str | None) -> int:
     """Measure the same work on other libraries that keep conversations.
 
     A turn is a question of 300 characters, a tool call, its output of 4,000 and an answer of 1,500. Each library is
     driven through its public API in a process of its own, and every answer is compared with what was stored: the
-    command fails where one is wrong. What is not installed is left out.
+    command fails where one is wrong or a step failed. What is not installed is left out, and what takes too long is
+    stopped: neither is a failure.
 
     Their packages do not go together with those of `threadkeep app-server`: install the extra `bench` into a virtual
     environment of its own, and run this command there.
@@ -115,11 +117,12 @@ def peers(session: Session, turns: list[int], runs: int, limit: float, only: lis
         session.answer(report)
     else:
         _show(session, report)
-    if report.wrong:
-        raise click.exceptions.Exit(1)
+    return PROBLEM if report.told("wrong") or report.told("failed") else OK
 
 
 def _show(session: Session, report: PeersReport) -> None:
+    from threadkeep.cli._text import clean
+
     show_machine(session, report.machine)
     measured = [peer for peer in report.peers if peer.rows]
     lengths = list(dict.fromkeys(row.turns for peer in measured for row in peer.rows))
@@ -133,16 +136,16 @@ def _show(session: Session, report: PeersReport) -> None:
         [peer.title, _flushed(peer), *(_cell(peer, name, report.limit_seconds) for name in _COLUMNS)]
         for peer in measured
     ]
-    for line in markdown(("", "flushed", *_COLUMNS.values()), rows, left=2):
-        session.line(line)
+    show_table(session, ("", "flushed", *_COLUMNS.values()), rows, left=2)
     session.line()
     for peer in report.peers:
         for line in _notes(peer):
             session.line(line)
     if any(peer.skipped for peer in report.peers):
         session.line(f"{_GET_IT}.")
-    for sentence in report.wrong:
-        session.line(session.style(f"WRONG: {sentence}", "bad"))
+    for outcome in ("wrong", "failed"):
+        for sentence in report.told(outcome):
+            session.line(session.style(f"{outcome.upper()}: {clean(sentence)}", "bad"))
 
 
 def _flushed(peer: PeerReport) -> str:
@@ -155,11 +158,11 @@ def _cell(peer: PeerReport, name: str, limit: float) -> str:
     return cells[0] if set(cells) == {"-"} else " / ".join(cells)
 
 
-def _figure(row: PeerRow, step: PeerStep, limit: float) -> str:
+def _figure(row: PeerRow, step: PeerStep | None, limit: float) -> str:
     from threadkeep.cli._text import size
 
     prepared = row.step("prepare")
-    if prepared.outcome != "measured":
+    if step is None or prepared is None or prepared.outcome != "measured":
         return "-"
     if step.outcome == "stopped":
         return f"> {limit:g} s"
@@ -184,7 +187,8 @@ def _notes(peer: PeerReport) -> list[str]:
     whys: dict[str, dict[str, list[str]]] = {}
     for row in peer.rows:
         for step in row.steps:
-            if step.why and (step.outcome not in ("wrong", "stopped") or step.name == "prepare"):
+            of_prepare = step.name == "prepare" and step.outcome == "stopped"
+            if step.why and (of_prepare or step.outcome in ("measured", "cannot")):
                 star = "*" if step.name == "prepare" and step.outcome == "measured" else ""
                 title = star + _COLUMNS.get(step.name, "preparing it").removesuffix(", ms")
                 whys.setdefault(step.why, {}).setdefault(title, []).append(f"{row.turns:,}")

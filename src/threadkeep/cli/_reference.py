@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from threadkeep.bench import _appserver_report, _bench, _codex_report, _demo, _measure
+from threadkeep.bench import _appserver_report, _bench, _codex_report, _demo, _measure, _spread
 from threadkeep.bench.peers import _report as _peers_report
 from threadkeep.cli._commands import Commands
 from threadkeep.cli._errors import EXIT_CODES
@@ -140,7 +140,7 @@ _OBJECTS: Final[tuple[type[msgspec.Struct], ...]] = (
     _codex_report.CodexReport,
     _codex_report.CodexRow,
     _codex_report.CodexSide,
-    _codex_report.Spread,
+    _spread.Spread,
     _codex_report.FailedCheck,
     _peers_report.PeersReport,
     _peers_report.PeerReport,

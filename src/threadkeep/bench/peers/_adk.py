@@ -11,7 +11,6 @@ from google.adk.sessions.sqlite_session_service import SqliteSessionService
 from google.genai import types
 
 from threadkeep.bench.peers._loop import Loop
-from threadkeep.bench.peers._peer import Seen
 from threadkeep.bench.peers._turns import MESSAGES, TOOL, made_turn
 
 if TYPE_CHECKING:
@@ -84,8 +83,16 @@ class Adk:
         await self._append(fork, source.events[:messages])
         return name
 
-    def seen(self, answer: list[Any]) -> Seen:
-        return Seen(len(answer), str(answer[-1].content.parts[0].text) if answer else "")
+    def seen(self, answer: list[Any]) -> list[str]:
+        return [_text_of(part) for event in answer for part in event.content.parts]
+
+
+def _text_of(part: Any) -> str:
+    if part.function_call is not None:
+        return str(part.function_call.args["path"])
+    if part.function_response is not None:
+        return str(part.function_response.response["result"])
+    return str(part.text)
 
 
 def _events(turn: Turn) -> list[Any]:

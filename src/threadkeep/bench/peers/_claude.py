@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from claude_agent_sdk import fork_session, get_session_messages, project_key_for_directory
 
-from threadkeep.bench.peers._peer import Cannot, Seen
+from threadkeep.bench.peers._peer import Cannot
 from threadkeep.bench.peers._turns import MESSAGES, TOOL, made_turn
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ class Claude:
         fork = fork_session(self._session, directory=self._cwd, up_to_message_id=self._middle)
         return str(fork.session_id)
 
-    def seen(self, answer: list[Any]) -> Seen:
-        return Seen(len(answer), str(answer[-1].message["content"][0].get("text")) if answer else "")
+    def seen(self, answer: list[Any]) -> list[str]:
+        return [_text_of(said.message["content"]) for said in answer]
 
     def _entry(self, kind: str, message: dict[str, Any], this: str, parent: str | None) -> dict[str, Any]:
         return {
@@ -93,6 +93,13 @@ class Claude:
             "uuid": this,
             "timestamp": "2026-01-01T00:00:00.000Z",
         }
+
+
+def _text_of(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    (part,) = content
+    return str(part["input"]["path"] if part["type"] == "tool_use" else part.get("text") or part["content"])
 
 
 def _messages(turn: Turn) -> list[tuple[str, dict[str, Any]]]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from threadkeep.bench.peers._peer import Seen
 from threadkeep.bench.peers._turns import MESSAGES, TOOL, made_turn
 
 if TYPE_CHECKING:
@@ -104,8 +103,8 @@ class Floor:
             os.close(folder)
         return path
 
-    def seen(self, answer: list[Any]) -> Seen:
-        return Seen(len(answer), answer[-1].get("text", "") if answer else "")
+    def seen(self, answer: list[Any]) -> list[str]:
+        return [line["arguments"]["path"] if line["role"] == "call" else line["text"] for line in answer]
 
 
 def _lines(turn: Turn) -> list[bytes]:

@@ -12,7 +12,6 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 
-from threadkeep.bench.peers._peer import Seen
 from threadkeep.bench.peers._turns import MESSAGES, TOOL, made_turn
 
 if TYPE_CHECKING:
@@ -102,8 +101,11 @@ class LangGraph:
     def fork_middle(self) -> Any:
         return self._graph.update_state(self._middle, {"messages": []}, as_node="agent")
 
-    def seen(self, answer: list[Any]) -> Seen:
-        return Seen(len(answer), str(answer[-1].content) if answer else "")
+    def seen(self, answer: list[Any]) -> list[str]:
+        return [
+            str(said.tool_calls[0]["args"]["path"] if getattr(said, "tool_calls", None) else said.content)
+            for said in answer
+        ]
 
     def _update(self, messages: list[Any]) -> None:
         self._head = self._graph.update_state(self._head, {"messages": messages}, as_node="agent")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from agents import SQLiteSession
 from agents.extensions.memory import AdvancedSQLiteSession
 
 from threadkeep.bench.peers._loop import Loop
-from threadkeep.bench.peers._peer import Seen
 from threadkeep.bench.peers._turns import MESSAGES, TOOL, made_turn
 
 if TYPE_CHECKING:
@@ -60,9 +60,8 @@ class _Session:
         items: list[Any] = self._loop.run(self._session.get_items(limit=count * MESSAGES))
         return items
 
-    def seen(self, answer: list[Any]) -> Seen:
-        content = answer[-1].get("content") if answer else None
-        return Seen(len(answer), str(content[0]["text"]) if content else "")
+    def seen(self, answer: list[Any]) -> list[str]:
+        return [_text_of(item) for item in answer]
 
 
 class SqliteItems(_Session):
@@ -131,6 +130,17 @@ class AdvancedItems(_Session):
         branch: str = await self._session.create_branch_from_turn(turn)
         await self._session.switch_to_branch(_MAIN)
         return branch
+
+
+def _text_of(item: Any) -> str:
+    match item.get("type"):
+        case "function_call":
+            return str(msgspec.json.decode(item["arguments"])["path"])
+        case "function_call_output":
+            return str(item["output"])
+        case "message":
+            return str(item["content"][0]["text"])
+    return str(item["content"])
 
 
 def _items(turn: Turn) -> list[Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 if TYPE_CHECKING:
     from threadkeep.bench.peers._turns import Turn
 
-__all__ = ["CHECKPOINT_BACK", "FLOOR", "PEERS", "THREADKEEP", "Cannot", "Driven", "Peer", "Seen"]
+__all__ = ["CHECKPOINT_BACK", "FLOOR", "PEERS", "SUMMARY", "THREADKEEP", "Cannot", "Driven", "Peer"]
 
 THREADKEEP: Final = "threadkeep"
 FLOOR: Final = "floor"
@@ -16,21 +16,12 @@ FLOOR: Final = "floor"
 CHECKPOINT_BACK: Final = 20
 """Turns that follow the checkpoint where there is one."""
 
+SUMMARY: Final = "What came before."
+"""The text of that checkpoint: one message in the place of all before it."""
+
 
 class Cannot(Exception):
     """The library has no such operation; the message says why, for people."""
-
-
-class Seen(NamedTuple):
-    """What stands in an answer.
-
-    Attributes:
-        messages: How many messages.
-        last: The text of the last one.
-    """
-
-    messages: int
-    last: str
 
 
 class Peer(Protocol):
@@ -78,8 +69,8 @@ class Peer(Protocol):
     def fork_middle(self) -> Any:
         """A new conversation that goes on after half of the turns that were prepared (rounded down)."""
 
-    def seen(self, answer: Any) -> Seen:
-        """What stands in an answer of `resume` or `last_turns`."""
+    def seen(self, answer: Any) -> list[str]:
+        """The text of every message in an answer of `resume` or `last_turns`, oldest first; of a tool call its path."""
 
 
 class Driven(NamedTuple):

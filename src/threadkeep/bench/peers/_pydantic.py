@@ -25,7 +25,7 @@ from pydantic_ai.messages import (
 )
 
 from threadkeep.bench.peers._loop import Loop
-from threadkeep.bench.peers._peer import Cannot, Seen
+from threadkeep.bench.peers._peer import Cannot
 from threadkeep.bench.peers._turns import MESSAGES, TOOL, made_turn
 
 if TYPE_CHECKING:
@@ -138,8 +138,9 @@ class _Conversations:
     def fork_middle(self) -> str:
         return str(self._loop.run(self._store.fork(_ID, at=self._turns // 2 * MESSAGES)).conversation_id)
 
-    def seen(self, answer: list[Any]) -> Seen:
-        return Seen(len(answer), str(answer[-1].parts[0].content) if answer else "")
+    def seen(self, answer: list[Any]) -> list[str]:
+        parts = [part for message in answer for part in message.parts]
+        return [str(part.args["path"] if isinstance(part, ToolCallPart) else part.content) for part in parts]
 
 
 class InMemory(_Conversations):

@@ -12,7 +12,7 @@ __all__ = ["Outcome", "PeerReport", "PeerRow", "PeerStep", "PeersReport"]
 
 Outcome = Literal["measured", "cannot", "stopped", "wrong", "failed"]
 """``cannot``: the library has no such operation; ``stopped``: the limit was over before it ended once; ``wrong``: it
-answered something else than what was stored; ``failed``: it raised an error, or its process ended."""
+answered something else than what was stored; ``failed``: it raised an error, or its process died."""
 
 
 class PeerStep(msgspec.Struct):
@@ -48,9 +48,9 @@ class PeerRow(msgspec.Struct):
     turns: int
     steps: list[PeerStep]
 
-    def step(self, name: str) -> PeerStep:
-        """One of the steps; one that failed where it was not reached."""
-        return next((step for step in self.steps if step.name == name), PeerStep(name, "failed", why="not reached"))
+    def step(self, name: str) -> PeerStep | None:
+        """One of the steps; None where it was not reached."""
+        return next((step for step in self.steps if step.name == name), None)
 
 
 class PeerReport(msgspec.Struct):
@@ -92,13 +92,12 @@ class PeersReport(msgspec.Struct):
     runs: int
     peers: list[PeerReport]
 
-    @property
-    def wrong(self) -> list[str]:
-        """Sentences on the answers that were not what was stored."""
+    def told(self, outcome: Outcome) -> list[str]:
+        """Sentences on the steps that came out so."""
         return [
             f"{peer.title}, {row.turns:,} turns, {step.name}: {step.why}"
             for peer in self.peers
             for row in peer.rows
             for step in row.steps
-            if step.outcome == "wrong"
+            if step.outcome == outcome
         ]

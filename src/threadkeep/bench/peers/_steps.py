@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import operator
 import os
 import shutil
 import signal
@@ -11,12 +13,12 @@ import time
 import tracemalloc
 from typing import TYPE_CHECKING, Any, Final
 
-from threadkeep.bench.peers._peer import CHECKPOINT_BACK, Cannot, Seen
+from threadkeep.bench.peers._peer import CHECKPOINT_BACK, SUMMARY, Cannot
 from threadkeep.bench.peers._report import PeerStep
-from threadkeep.bench.peers._turns import MESSAGES, answer_of, made_turn
+from threadkeep.bench.peers._turns import MESSAGES, made_turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
     from threadkeep.bench.peers._peer import Driven, Peer
@@ -30,6 +32,9 @@ FORKS: Final = 100
 """Forks whose bytes are measured, as far as the limits allow."""
 
 _AGAIN_SECONDS: Final = 5.0
+
+_SHOWN: Final = 40
+"""Characters that are shown of a text that is wrong."""
 
 _FORKED_BYTES: Final = 2_000_000_000
 """No more forks are made above this many bytes of them, nor above half of what is free."""
@@ -73,7 +78,7 @@ class Work:
         self._turns = turns
         self._runs = runs
         self._limit = limit
-        self._total = turns
+        self._stored: list[str] = []  # the texts of all messages
         self._unsure = False
 
     def steps(self) -> Iterator[PeerStep]:
@@ -82,6 +87,7 @@ class Work:
         yield prepared
         if prepared.outcome != "measured":
             return
+        self._stored = [text for number in range(self._turns) for text in made_turn(number).texts]
         done = {
             "resume": self._resume,
             "last": self._last,
@@ -124,11 +130,11 @@ class Work:
 
     def _resume(self, step: PeerStep) -> None:
         answer = self._timed(step, self._peer.resume)
-        self._check(step, answer, self._context(self._total), self._total)
+        self._check(step, answer, self._context(self._total))
 
     def _last(self, step: PeerStep) -> None:
         answer = self._timed(step, lambda: self._peer.last_turns(LAST))
-        self._check(step, answer, MESSAGES * min(LAST, self._total), self._total)
+        self._check(step, answer, self._stored[-LAST * MESSAGES :])
 
     def _memory(self, step: PeerStep) -> None:
         tracemalloc.start()
@@ -148,7 +154,7 @@ class Work:
             answer = self._peer.resume()
             taken.append((time.perf_counter_ns() - started) / 1e6)
             _count(step, taken)
-            self._check(step, answer, self._context(self._total), self._total)
+            self._check(step, answer, self._context(self._total))
             del answer
 
     def _append_all(self, step: PeerStep) -> None:
@@ -158,12 +164,15 @@ class Work:
         self._append(step, self._peer.append_each)
 
     def _append(self, step: PeerStep, append: Callable[[Any], object]) -> None:
+        new = iter([made_turn(self._total + number) for number in range(1 + self._runs)])
+
         def one() -> None:
-            append(made_turn(self._total))
-            self._total += 1
+            turn = next(new)
+            append(turn)
+            self._stored += turn.texts
 
         self._timed(step, one)
-        self._check(step, self._peer.resume(), self._context(self._total), self._total)
+        self._check(step, self._peer.resume(), self._context(self._total))
 
     def _disk(self, step: PeerStep) -> None:
         step.bytes = self._closed_bytes()
@@ -175,12 +184,12 @@ class Work:
             raise Cannot("there is no middle")
         half = self._turns // 2
         fork = self._timed(step, self._peer.fork_middle)
-        self._check(step, self._peer.resume(fork), self._context(half), half)
+        self._check(step, self._peer.resume(fork), self._context(half))
 
     def _fork_head(self, step: PeerStep) -> None:
         turns = self._total - self._driven.head_leaves_out
         fork = self._timed(step, self._peer.fork_head)
-        self._check(step, self._peer.resume(fork), self._context(turns), turns)
+        self._check(step, self._peer.resume(fork), self._context(turns))
 
     def _per_fork(self, step: PeerStep) -> None:
         before = self._closed_bytes()
@@ -216,22 +225,33 @@ class Work:
             _count(step, taken[1:] if number else taken)
         return answer
 
-    def _check(self, step: PeerStep, answer: Any, messages: int, turns: int) -> None:
-        if self._unsure and turns != self._turns // 2:
-            return  # an append was cut off: what stands is not known
+    def _check(self, step: PeerStep, answer: Any, wanted: Sequence[str]) -> None:
+        """Compare every text of an answer with what was stored."""
+        if self._unsure and step.name != "fork-middle":
+            return  # an append was cut off: what stands at the end is not known
         seen = self._peer.seen(answer)
-        wanted = Seen(messages, answer_of(turns - 1) if turns else "")
-        if seen.messages != wanted.messages:
-            step.outcome, step.why = "wrong", f"{seen.messages:,} messages, not {wanted.messages:,}"
-        elif messages > 1 and seen.last != wanted.last:  # one message alone is a checkpoint's
-            step.outcome, step.why = "wrong", f"the last message is {seen.last[:40]!r}, not {wanted.last[:40]!r}"
+        if len(seen) != len(wanted):
+            step.outcome, step.why = "wrong", f"{len(seen):,} messages, not {len(wanted):,}"
+            return
+        for number, (text, stored) in enumerate(zip(seen, wanted, strict=True), 1):
+            if text != stored:
+                same = sum(1 for _ in itertools.takewhile(bool, map(operator.eq, text, stored)))
+                got, not_ = (repr(each[same : same + _SHOWN]) for each in (text, stored))
+                step.outcome = "wrong"
+                step.why = f"message {number:,} of {len(seen):,} is {got}, not {not_}, from character {same:,} on"
+                return
 
-    def _context(self, turns: int) -> int:
-        """How many messages the context of so many turns has."""
+    @property
+    def _total(self) -> int:
+        """How many turns are stored now."""
+        return len(self._stored) // MESSAGES
+
+    def _context(self, turns: int) -> list[str]:
+        """The texts of the context of so many turns."""
         replaced = self._turns - CHECKPOINT_BACK
         if self._driven.checkpointed and 0 < replaced <= turns:
-            return 1 + MESSAGES * (turns - replaced)
-        return MESSAGES * turns
+            return [SUMMARY, *self._stored[MESSAGES * replaced : MESSAGES * turns]]
+        return self._stored[: MESSAGES * turns]
 
     def _closed_bytes(self) -> int:
         """Bytes of the files, as they are when nobody has them open."""

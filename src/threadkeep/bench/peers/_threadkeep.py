@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from threadkeep.bench.peers._peer import CHECKPOINT_BACK, Seen
+from threadkeep.bench.peers._peer import CHECKPOINT_BACK, SUMMARY
 from threadkeep.bench.peers._turns import TOOL, made_turn
 from threadkeep.records import _build as build
 from threadkeep.store import NewRecord, ThreadStore
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Checkpointed", "Threadkeep"]
 
-_SUMMARY: Final = "What came before."
 _CWD: Final = "/project"
 _SETTINGS: Final[dict[str, Any]] = {
     "cwd": _CWD,
@@ -33,11 +32,24 @@ class _Part(msgspec.Struct):
     text: str = ""
 
 
-class _Message(msgspec.Struct):
+class _Arguments(msgspec.Struct):
+    path: str
+
+
+class _Item(msgspec.Struct):
     content: list[_Part] = []
+    arguments: str = ""
+    output: str = ""
+
+    @property
+    def text(self) -> str:
+        if self.arguments:
+            return _decode_arguments(self.arguments).path
+        return self.output or "".join(part.text for part in self.content)
 
 
-_decode_message: Final = msgspec.json.Decoder(_Message).decode
+_decode_item: Final = msgspec.json.Decoder(_Item).decode
+_decode_arguments: Final = msgspec.json.Decoder(_Arguments).decode
 
 
 class Threadkeep:
@@ -95,14 +107,11 @@ class Threadkeep:
     def fork_middle(self) -> str:
         return self._opened.fork(self._thread, through=self._middle).id
 
-    def seen(self, answer: list[Any]) -> Seen:
-        if answer and isinstance(answer[0], dict):
-            # Newest first; a tool call and its output are one item.
-            items = [item for turn in answer for item in turn["items"]]
-            calls = sum(item["type"] == "dynamicToolCall" for item in items)
-            return Seen(len(items) + calls, str(answer[0]["items"][-1].get("text")))
-        content = _decode_message(answer[-1]).content if answer else []
-        return Seen(len(answer), content[0].text if content else "")
+    def seen(self, answer: list[Any]) -> list[str]:
+        if answer and isinstance(answer[0], dict):  # turns, newest first
+            turns = msgspec.json.decode(msgspec.json.encode(answer[::-1]))  # some of them is undecoded yet
+            return [text for turn in turns for item in turn["items"] for text in _texts_of(item)]
+        return [_decode_item(item).text for item in answer]
 
     @property
     def _opened(self) -> ThreadStore:
@@ -123,14 +132,21 @@ class Checkpointed(Threadkeep):
         return _recorded(writer, turn, compact=last)
 
 
+def _texts_of(item: dict[str, Any]) -> list[str]:
+    """The texts of an item of a turn: a tool call and its output are one."""
+    if item["type"] == "dynamicToolCall":
+        return [item["arguments"]["path"], item["contentItems"][0]["text"]]
+    return [item["text"] if "text" in item else item["content"][0]["text"]]
+
+
 def _recorded(writer: Writer, turn: Turn, *, compact: bool = False) -> str:
     with writer.turn(turn.question, **_SETTINGS) as recorded:
         recorded.add(_call(turn))
         recorded.add(_output(turn), shown=_shown(turn))
         recorded.say(turn.answer)
         if compact:
-            summary = build.user_message(_SUMMARY, item_id=f"msg_{writer.new_id()}", turn_id=recorded.id)
-            recorded.compact(_SUMMARY, [summary], window_number=1)
+            summary = build.user_message(SUMMARY, item_id=f"msg_{writer.new_id()}", turn_id=recorded.id)
+            recorded.compact(SUMMARY, [summary], window_number=1)
     return recorded.id
 
 

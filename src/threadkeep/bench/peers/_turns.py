@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Final, NamedTuple
 
-__all__ = ["ANSWER", "MESSAGES", "OUTPUT", "QUESTION", "TOOL", "Turn", "answer_of", "made_turn"]
+__all__ = ["ANSWER", "MESSAGES", "OUTPUT", "QUESTION", "TOOL", "Turn", "made_turn"]
 
 QUESTION: Final = 300
 OUTPUT: Final = 4_000
@@ -42,10 +42,10 @@ class Turn(NamedTuple):
     output: str
     answer: str
 
-
-def answer_of(number: int) -> str:
-    """What the assistant said in the turn of that number."""
-    return _text(f"Answer {number}: ", ANSWER, number)
+    @property
+    def texts(self) -> tuple[str, str, str, str]:
+        """The text of each message; the call's is its path."""
+        return self.question, self.path, self.output, self.answer
 
 
 def made_turn(number: int) -> Turn:
@@ -56,7 +56,7 @@ def made_turn(number: int) -> Turn:
         f"call_{number:08}",
         f"src/module_{number:08}.py",
         _text("", OUTPUT, number),
-        answer_of(number),
+        _text(f"Answer {number}: ", ANSWER, number),
     )
 
 
