@@ -192,7 +192,7 @@ def test_no_progress_where_stderr_is_no_terminal(home: Home) -> None:
 
 def test_an_interrupt_ends_quietly(home: Home) -> None:
     terminal = Terminal([sys.executable, "-c", SLOW, "du"], environ(home))
-    terminal.read("looking")
+    terminal.read("7 threads, 1.0 s")  # it waits for its input by now: a signal just before that would end nothing
     terminal.process.send_signal(signal.SIGINT)
     assert terminal.end() == 130
     assert "Traceback" not in terminal.seen

@@ -156,7 +156,7 @@ CASES: Final = {
     "text": middle(b"hello", "not-json"),
     "latin-1": middle(said(2, "caf?").replace(b"?", b"\xe9"), "invalid-utf8"),
     "half a character": middle(said(2, "?").replace(b"?", rb"\ud83d"), "lone-surrogate"),
-    "nested beyond reading": middle(nested(5_000), "too-deep"),
+    "nested beyond reading": middle(nested(20_000), "too-deep"),
     "nested beyond Codex": middle(nested(127), "deep-nesting"),
     "an integer of 80 bits": middle(said(2)[:-1] + b',"x":' + str(1 << 80).encode() + b"}", "big-integer"),
     "an object of somebody's": middle(b'{"hello":"world"}', "no-envelope"),
