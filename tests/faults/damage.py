@@ -393,9 +393,8 @@ def _doctor(found: Sequence[str]) -> str:
     return "; ".join(dict.fromkeys(cells)) or "nothing"
 
 
-def _tell(text: str, stream: TextIO = sys.stdout) -> None:
-    stream.write(f"{text}\n")
-    stream.flush()
+def _tell(text: str, stream: TextIO | None = None) -> None:
+    print(text, file=stream or sys.stdout, flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -403,14 +402,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.damage", description=__doc__)
     parser.add_argument("--codex", metavar="PATH", help="the real Codex binary, to ask it too")
     parser.add_argument("--kind", action="append", choices=list(KINDS), help="only this one; may be repeated")
-    parser.add_argument("--json", metavar="FILE", help="write the rows here, too")
+    parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     parser.add_argument("--seed", type=int, default=0, help="nothing here is chance: printed, and that is all")
     options = parser.parse_args(arguments)
     rows = list(_rows(options))
-    _tell(_table(rows))
-    if options.json:
-        with open(options.json, "wb") as file:
-            file.write(msgspec.json.encode(rows))
+    _tell(msgspec.json.encode(rows).decode() if options.json else _table(rows))
     failed = [made for made in rows if made.broken]
     _tell(f"\nseed {options.seed}; {len(rows)} homes, {len(failed)} with a broken promise", sys.stderr)
     for made in failed:

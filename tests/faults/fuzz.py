@@ -64,9 +64,8 @@ class Outcome(NamedTuple):
     kept: str | None
 
 
-def _tell(text: str, stream: TextIO = sys.stdout) -> None:
-    stream.write(f"{text}\n")
-    stream.flush()
+def _tell(text: str, stream: TextIO | None = None) -> None:
+    print(text, file=stream or sys.stdout, flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,10 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _tell(f"seed {options.seed}, corpus and findings in {folder}", sys.stderr)
     targets = options.target or _TARGETS
     outcomes = [_target(target, options.seconds / len(targets), options, folder) for target in targets]
-    _tell(_table(outcomes))
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"seed": options.seed, "targets": [outcome._asdict() for outcome in outcomes]}, file, indent=1)
+    figures = {"seed": options.seed, "targets": [outcome._asdict() for outcome in outcomes]}
+    _tell(json.dumps(figures) if options.json else _table(outcomes))
     broken = [outcome for outcome in outcomes if outcome.broken is not None]
     for outcome in broken:
         again = f"\n  again: {_again(outcome)}" if outcome.kept else ""
@@ -101,7 +98,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(31))
     parser.add_argument("--corpus", help="where inputs are kept from run to run")
     parser.add_argument("--plain", action="store_true", help="edits alone, without atheris")
-    parser.add_argument("--json", metavar="FILE", help="write the figures here, too")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--input", help="run one kept input of --target, and say what it breaks")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)

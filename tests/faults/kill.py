@@ -31,6 +31,7 @@ from tests.faults.kill_entries import Broken
 from tests.faults.kill_ledger import FileLedger, LedgerReader
 from tests.faults.kill_model import Model
 from tests.faults.kill_processes import Process, spawn, warm, worker
+from tests.faults.trial import Stopped, Trial
 
 from threadkeep.store import ThreadStore
 
@@ -57,10 +58,11 @@ class Kills:
     Args:
         folder: Where home and ledger lie.
         seed: What is done follows from it.
+        trial: Says when it is to end.
         codex: The real Codex, if it takes part.
     """
 
-    def __init__(self, folder: str, seed: int, codex: Codex | None = None) -> None:
+    def __init__(self, folder: str, seed: int, trial: Trial, codex: Codex | None = None) -> None:
         self.home = os.path.join(folder, "home")
         self.ledger = os.path.join(folder, "ledger")
         self.kills = 0
@@ -70,6 +72,7 @@ class Kills:
         self.checker = Checker(self.model, strict=codex is None, power=False)
         self._chance = random.Random(seed)
         self._seed = seed
+        self._trial = trial
         self._codex = codex
         self._names = 0
         self._lines = FileLedger(self.ledger)
@@ -81,16 +84,15 @@ class Kills:
 
         Raises:
             Broken: A promise was broken.
+            Stopped: It was told to end.
         """
         self.rounds += 1
-        try:
-            for _ in range(DEATHS):
-                while len(self._alive) < WORKERS:
-                    self._alive.append(self._begin())
-                self._death()
-        finally:
-            while self._alive:
-                self._death()
+        for _ in range(DEATHS):
+            while len(self._alive) < WORKERS:
+                self._alive.append(self._begin())
+            self._death()
+        while self._alive:
+            self._death()
         self.look(everything=self.rounds % 10 == 0)
 
     def look(self, *, everything: bool) -> None:
@@ -117,21 +119,24 @@ class Kills:
     def _death(self) -> None:
         """One process dies: one that has killed itself by now, or whoever it hits."""
         life = _LIFE_SECONDS if self._codex is None else _CODEX_LIFE_SECONDS
-        time.sleep(min(self._chance.expovariate(1 / life), _LONGEST_LIFE_SECONDS))
+        self._trial.pause(min(self._chance.expovariate(1 / life), _LONGEST_LIFE_SECONDS))
         dying = next((process for process in self._alive if process.reap(0)), None) or self._chance.choice(self._alive)
-        if dying.name.startswith("codex"):
-            assert self._codex is not None
-            self.codex_kills += self._codex.kill(dying)
-        dying.kill()
+        self._end(dying)
         self._alive.remove(dying)
         self._lines.put({"w": dying.name, "n": 0, "s": "dead"})
         dying.check_death()
         self.kills += 1
 
+    def _end(self, process: Process) -> None:
+        if process.name.startswith("codex"):
+            assert self._codex is not None
+            self.codex_kills += self._codex.kill(process)
+        process.kill()
+
     def close(self) -> None:
         """End whatever still runs."""
         for process in self._alive:
-            process.kill()
+            self._end(process)
         self._lines.close()
 
     def figures(self) -> dict[str, Any]:
@@ -140,6 +145,7 @@ class Kills:
             "codex_kills": self.codex_kills,
             "acknowledged": self.model.acknowledged,
             "records": self.model.texts,
+            "erased": len(self.model.erased),
             "rounds": self.rounds,
             "threads_checked": self.checker.threads,
             "threads_verified": self.checker.verified,
@@ -154,6 +160,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--codex", metavar="PATH", help="the real Codex binary, to take part")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     given = parser.parse_args(arguments)
+    trial = Trial()
     folder = tempfile.mkdtemp(prefix="threadkeep-kill-")
     print(f"seed {given.seed}, in {folder}", file=sys.stderr, flush=True)
     warmed = os.path.join(folder, "warm")
@@ -161,26 +168,31 @@ def main(arguments: list[str] | None = None) -> int:
     warm(warmed)
     shutil.rmtree(warmed)
     began = time.monotonic()
+    status = 0
     codex = None
     if given.codex is not None:
         from tests.faults.kill_codex import Codex
 
         codex = Codex(given.codex, folder)
-    run = Kills(folder, given.seed, codex)
+    run = Kills(folder, given.seed, trial, codex)
     try:
         while run.kills < given.kills:
             run.round()
-            if sys.stderr.isatty():
-                print(f"\r{run.kills} kills, {run.model.acknowledged} operations", end="", file=sys.stderr, flush=True)
+            trial.tell(f"{run.kills} kills, {run.model.acknowledged} operations")
         run.look(everything=True)
     except Broken as error:
         print(f"BROKEN with seed {given.seed} after {run.kills} kills: {error}", file=sys.stderr)
         print(f"home {run.home}, ledger {run.ledger}", file=sys.stderr)
         return 1
+    except Stopped as stopped:
+        status = stopped.status
     finally:
         run.close()
         if codex is not None:
             codex.close()
+    if status:
+        shutil.rmtree(folder)
+        return status
     figures = {"seed": given.seed, **run.figures(), "seconds": round(time.monotonic() - began, 1)}
     if given.json:
         print(json.dumps(figures))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Final
 
 from tests.faults.kill_entries import Broken, said
-from tests.faults.kill_worker import context_texts, texts_of
+from tests.faults.kill_worker import SECRET, context_texts, texts_of
 
+from threadkeep.backends.local import LocalBackend
 from threadkeep.errors import ThreadBusy, ThreadkeepError, ThreadNotFound
 from threadkeep.store import ThreadFilter
 
@@ -55,16 +57,40 @@ class Checker:
             Broken: It does not hold what it must.
         """
         try:
+            self._finish_erasing(store)
             there = {thread.id: thread for thread in store.list(limit=1_000, chosen=ThreadFilter(archived=None)).data}
             self._unknown(store, {thread: there[thread].forked_from_id for thread in there})
             wanted = set(self.model.threads) if everything else self.model.touched & set(self.model.threads)
             for thread in sorted(wanted):
                 self._thread(store, thread, listed=thread in there)
             self._doctor(store)
+            self._erased(store)
         except ThreadkeepError as error:
             raise Broken(f"the home cannot be looked at: {type(error).__name__}: {error}") from error
         self.model.lost_forks.clear()
         self.model.touched.clear()
+
+    def _finish_erasing(self, store: ThreadStore) -> None:
+        """What was cut off is done again: until then who inherits may be refused."""
+        for op, (thread, secret) in list(self.model.erasing.items()):
+            try:
+                store.erase(thread, secret)
+            except ThreadNotFound:
+                for other in store.list(limit=1_000, chosen=ThreadFilter(archived=None)).data:
+                    store.erase(other.id, secret)
+                self.model.finished_erasing(op, everywhere=False)
+            else:
+                self.model.finished_erasing(op, everywhere=True)
+
+    def _erased(self, store: ThreadStore) -> None:
+        """No file of the home holds what was erased."""
+        assert isinstance(store.backend, LocalBackend)
+        for folder, _, names in os.walk(store.backend.home):
+            for name in names:
+                with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as file:
+                    held = self.model.erased & set(SECRET.findall(file.read()))
+                if held:
+                    raise Broken(f"{os.path.join(folder, name)} holds {' '.join(held)}, which was erased")
 
     def _unknown(self, store: ThreadStore, there: dict[str, str | None]) -> None:
         """Threads that nobody acknowledged can only be forks that were under way."""

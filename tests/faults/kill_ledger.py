@@ -20,7 +20,7 @@ __all__ = ["FileLedger", "Ledger", "LedgerReader", "Line", "MemoryLedger"]
 Line = dict[str, Any]
 """One line. ``w``: the worker; ``n``: the operation's number with that worker; ``s``: ``intent``, ``ack``, ``refused``
 (an error that promises that nothing was changed), ``failed`` (one that leaves it open), ``broken`` (one that must not
-be), ``dead`` (the worker was killed; written by whoever saw it); ``op`` and what belongs to it."""
+be), ``dead`` (the worker was killed; written by whoever saw it); ``error``; ``op`` and what belongs to it."""
 
 
 class Ledger(Protocol):

@@ -3,7 +3,8 @@
 A thread's history is known but for what was not acknowledged: a text that was intended may be there or not, a revert
 may have happened or not. So a thread is a set of possible histories, each a list of entries of which those that were
 acknowledged must be there, in order, once, and the others may. Names, the archive and existence are registers: any
-value that was set last in some order that the ledger allows.
+value that was set last in some order that the ledger allows. What was erased is nowhere; while somebody erases, and
+after somebody was cut off at it until it is done again, who inherits may be refused.
 """
 
 from __future__ import annotations
@@ -111,6 +112,8 @@ class Model:
         threads: What is known of each thread.
         acknowledged: How many operations were acknowledged.
         touched: Threads that somebody did something to since this was emptied.
+        erasing: By operation, the thread and the secret of what was not acknowledged: it is to be done again.
+        erased: What no file may hold any more.
     """
 
     def __init__(self) -> None:
@@ -118,11 +121,20 @@ class Model:
         self.acknowledged = 0
         self.texts = 0
         self.touched: set[str] = set()
+        self.erasing: dict[str, tuple[str, str]] = {}
+        self.erased: set[str] = set()
         self.lost_forks: list[_Watch] = []
         """Forks that were not acknowledged: a child of each may be there."""
         self._line = 0
         self._watches: dict[str, _Watch] = {}
         self._open: dict[str, dict[str, Any]] = {}
+        self._erased_at = -1
+        self._sources: dict[str, set[str]] = {}
+        """The threads that each may have come from."""
+        self._cascades: dict[str, set[str]] = {}
+        """Everything that each deletion with what came of it may delete."""
+        self._gone: set[str] = set()
+        """What such deletions said that they deleted, known by then or not."""
 
     # Lines
 
@@ -141,7 +153,7 @@ class Model:
         if line["s"] == "broken":
             raise Broken(f"worker {line['w']} met what must not be at {self._open.get(op)}: {line['error']}")
         if line["s"] == "intent":
-            self._open[op] = line
+            self._open[op] = {**line, "at": self._line}
             self._intended(op, line)
             return
         opened = self._open.pop(op)
@@ -151,6 +163,8 @@ class Model:
         elif line["s"] == "refused":
             self._refused(op, opened, line["error"])
         else:
+            if line.get("error") == "BrokenLineage" and not self.erasing and self._erased_at < opened["at"]:
+                raise Broken(f"{opened['op']} {op} of {opened.get('thread')}: nobody erases, and it says BrokenLineage")
             self._ended(op, opened)
 
     def _thread(self, thread: str) -> Thread:
@@ -160,7 +174,8 @@ class Model:
             under_way = [watch for watch in self._watches.values() if watch.makes] + self.lost_forks
             if not under_way:
                 raise Broken(f"thread {thread} was met, and nobody made it")
-            self._forked(thread, {entries for watch in under_way for entries in watch.seen})
+            seen = {entries for watch in under_way for entries in watch.seen}
+            self._forked(thread, seen, {watch.thread for watch in under_way})
             for watch in under_way:
                 self._copied(thread, self.threads.get(watch.thread))
         return self.threads[thread]
@@ -195,8 +210,29 @@ class Model:
             thread.was_archived = True
             thread.archived.intend(op, self._line, line["archived"])
         elif kind == "delete":
-            thread.was_deleted = True
-            thread.there.intend(op, self._line, False)
+            self._cascades[op] = set()
+            self._may_delete(op, self._came_of(line["thread"]) if line["cascade"] else {line["thread"]})
+        elif kind == "erase":
+            self.erasing[op] = (line["thread"], line["secret"])
+
+    def _came_of(self, thread: str) -> set[str]:
+        """A thread and everything that may have come of it."""
+        found, size = {thread}, 0
+        while size < len(found):
+            size = len(found)
+            found |= {child for child, sources in self._sources.items() if sources & found}
+        return found
+
+    def _may_delete(self, op: str, threads: set[str]) -> None:
+        self._cascades[op] |= threads
+        for each in threads & self.threads.keys():
+            self.touched.add(each)
+            self.threads[each].was_deleted = True
+            self.threads[each].there.intend(op, self._line, value=False)
+
+    def _existence(self, op: str) -> dict[str, Register]:
+        """Of everything that an operation that is over may have deleted, whether it is there."""
+        return {each: self.threads[each].there for each in self._cascades.pop(op, ()) if each in self.threads}
 
     def _seen_by_all(self, thread: str) -> None:
         for watch in self._watches.values():
@@ -236,18 +272,30 @@ class Model:
         elif kind == "read":
             self._may_have_read(op, opened, line["texts"])
         elif kind == "fork":
-            self._forked(line["child"], self._watches.pop(op).seen)
+            self._forked(line["child"], self._watches.pop(op).seen, {opened["thread"]})
         elif kind == "materialize":
             watch = self._watches.pop(op)
             if line["child"] != opened["thread"]:
-                self._forked(line["child"], watch.seen)
+                self._forked(line["child"], watch.seen, {opened["thread"]})
                 self._copied(line["child"], thread)
         elif kind == "rename":
             thread.name.acknowledge(op, self._line)
         elif kind == "archive":
             thread.archived.acknowledge(op, self._line)
         elif kind == "delete":
-            thread.there.acknowledge(op, self._line)
+            self._gone |= set(line["threads"])
+            self._may_delete(op, set(line["threads"]) - self._cascades[op])
+            for each, there in self._existence(op).items():
+                if each in line["threads"]:
+                    there.acknowledge(op, self._line)
+                else:
+                    there.refuse(op)
+        elif kind == "erase":
+            self._erased(op)
+
+    def _erased(self, op: str) -> None:
+        self.erased.add(self.erasing.pop(op)[1])
+        self._erased_at = self._line
 
     def _may_have_read(self, op: str, opened: dict[str, Any], found: list[str]) -> None:
         watch = self._watches.pop(op)
@@ -255,12 +303,19 @@ class Model:
             was = "; or ".join(sorted(said(one) for one in watch.seen))
             raise Broken(f"read {op} of {opened['thread']} shows {' '.join(found)}, which it never was; it was {was}")
 
-    def _forked(self, child: str, seen: set[Entries]) -> None:
+    def _forked(self, child: str, seen: set[Entries], sources: set[str]) -> None:
+        self._sources.setdefault(child, set()).update(sources)
         if child in self.threads:
             return  # somebody met it before
         made = self.threads[child] = Thread(seen)
         made.inherited = frozenset(entry.text for entries in seen for entry in entries)
         self.touched.add(child)
+        if child in self._gone:
+            made.there = Register(False)
+            made.was_deleted = True
+        for op, threads in self._cascades.items():
+            if sources & threads and self._open[op]["cascade"]:
+                self._may_delete(op, {child})
 
     def _copied(self, child: str, source: Thread | None) -> None:
         """A materialized copy has the name of what it was copied from, and is archived if that is."""
@@ -273,7 +328,7 @@ class Model:
         for watch in self.lost_forks:
             kept = {entries for one in watch.seen if (entries := fitting(one, found)) is not None}
             if kept and source in (watch.thread, None):
-                self._forked(child, kept)
+                self._forked(child, kept, {watch.thread})
                 self._copied(child, self.threads.get(watch.thread))
                 self.lost_forks.remove(watch)
                 return True
@@ -303,7 +358,10 @@ class Model:
         elif kind == "archive":
             thread.archived.refuse(op)
         elif kind == "delete":
-            thread.there.refuse(op)
+            for there in self._existence(op).values():
+                there.refuse(op)
+        elif kind == "erase":
+            del self.erasing[op]
         elif kind == "add":
             text = opened["text"]
             thread.change(
@@ -321,8 +379,20 @@ class Model:
             return
         if kind == "revert":
             thread.reverting.pop(op, None)
-        for register in (thread.name, thread.archived, thread.there):
+        for register in (thread.name, thread.archived, thread.there, *self._existence(op).values()):
             register.dead(op, self._line)
+
+    def finished_erasing(self, op: str, *, everywhere: bool) -> None:
+        """Nobody works any more, and what was cut off was done again.
+
+        Args:
+            op: The operation.
+            everywhere: Whether the thread was there that it was about.
+        """
+        if everywhere:
+            self._erased(op)
+        else:
+            del self.erasing[op]
 
     def forget(self, thread: str) -> None:
         """It is gone for good."""

@@ -122,7 +122,8 @@ def spawn(name: str, ledger: str, work: Callable[[FileLedger], None]) -> Process
         return Process(name, pid)
     lines = FileLedger(ledger)
     try:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: who forked it ends it
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         work(lines)
     except BaseException:  # noqa: BLE001 - whatever it is, the driver must see it
         if os.getppid() == parent:

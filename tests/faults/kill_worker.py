@@ -1,19 +1,28 @@
 """A client of a home that does whatever its seed says, as fast as it can, and writes down what it was told.
 
-It begins threads, appends turns, forks, reverts, names, archives, deletes, materializes, reads. It expects to meet
-others: a refusal is written down, too. What it reads it writes down, so that the model can say whether that was ever
-so. It ends when it is killed, or after as many operations as it was given.
+It begins threads, appends turns, forks, reverts, names, archives, deletes, erases, materializes, reads. It expects to
+meet others: a refusal is written down, too. What it reads it writes down, so that the model can say whether that was
+ever so. It ends when it is killed, or after as many operations as it was given.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.faults.kill_entries import END, KEPT
 
-from threadkeep.errors import CodexOwned, Conflict, InvalidRequest, LeaseLost, StorageFailure, ThreadkeepError
+from threadkeep.errors import (
+    BrokenLineage,
+    CodexOwned,
+    Conflict,
+    InvalidRequest,
+    LeaseLost,
+    StorageFailure,
+    ThreadkeepError,
+)
 from threadkeep.records import LEGACY, PAGINATED
 from threadkeep.store import ThreadFilter
 
@@ -25,11 +34,17 @@ if TYPE_CHECKING:
 
     from threadkeep.store import ThreadStore, TurnWriter, Writer
 
-__all__ = ["Worker", "context_texts", "texts_of"]
+__all__ = ["SECRET", "Worker", "context_texts", "texts_of"]
 
 FEW: Final = 5
 MANY: Final = 20
 """Below that many threads more are begun, above it some are deleted."""
+
+SECRET: Final = re.compile("<secret-[^<>]*>")
+"""What is erased: some texts end with one. No two are the same, and where texts are compared they are left aside."""
+
+_SECRETIVE: Final = 0.2
+_AFTER_TEXT: Final = re.compile(rf" (?:{SECRET.pattern}|\*+)$")
 
 _PAGE: Final = 7
 _MAX_TURNS: Final = 40
@@ -43,14 +58,16 @@ _WEIGHTS: Final = {
     "archive": 3,
     "unarchive": 3,
     "delete": 3,
+    "erase": 4,
     "materialize": 1,
     "read": 14,
     "verify": 3,
     "doctor": 1,
 }
 
-_BEHIND_CODEX: Final = frozenset({"revert", "archive", "unarchive", "delete", "materialize", "doctor"})
-"""What is not done in a home that Codex works in: it must be asked for these, and it is being killed."""
+_BEHIND_CODEX: Final = frozenset({"revert", "archive", "unarchive", "delete", "erase", "materialize", "doctor"})
+"""What is not done in a home that Codex works in: it must be asked for these, and it is being killed, or it may hold
+what was erased in files of its own."""
 
 _REASONS: Final = {" is archived": "Archived", "inherits from no other": "Whole"}
 """Refusals that have no type of their own: what their messages say."""
@@ -147,6 +164,8 @@ class Worker:
         if isinstance(error, (InvalidRequest, Conflict)) and not isinstance(error, CodexOwned):
             reason = next((reason for part, reason in _REASONS.items() if part in str(error)), name)
             return {"s": "refused", "error": reason}
+        if isinstance(error, BrokenLineage):
+            return {"s": "failed", "error": name}  # what is half erased is served to nobody
         if "the rollout is gone" in str(error):
             return {"s": "refused", "error": "Gone"}  # deleted while it was read
         return {"s": "broken", "error": f"{name}: {error}"}
@@ -164,6 +183,10 @@ class Worker:
     def _text(self) -> str:
         self._said += 1
         return f"{self.name}-{self._said}"
+
+    def _secretive(self, text: str) -> str:
+        """The text as it is told to the store: with a secret, sometimes."""
+        return f"{text} <secret-{text}>" if self._chance.random() < _SECRETIVE and not self._codex else text
 
     def _begin(self) -> None:
         mode = PAGINATED if self._codex or self._chance.random() < 0.7 else LEGACY
@@ -186,12 +209,12 @@ class Worker:
         said = self._text()
         about = {"thread": writer.thread_id, "turn": said}
         with self._doing("add", text=said, **about):
-            turn = writer.turn(said, model="gpt-5.5")
+            turn = writer.turn(self._secretive(said), model="gpt-5.5")
             turn.__enter__()
         for _ in range(self._chance.randint(0, 3)):
             answer = self._text()
             with self._doing("add", text=answer, **about):
-                turn.say(answer)
+                turn.say(self._secretive(answer))
         if self._chance.random() < 0.12:
             self._compact(turn, about)
         if self._chance.random() < 0.85:
@@ -200,7 +223,8 @@ class Worker:
 
     def _compact(self, turn: TurnWriter, about: Line) -> None:
         kept = KEPT + self._text()
-        history = [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": kept}]}]
+        content = [{"type": "input_text", "text": self._secretive(kept)}]
+        history = [{"type": "message", "role": "user", "content": content}]
         with self._doing("add", text=kept, **about):
             turn.compact("S", history, window_number=self._said)
 
@@ -240,8 +264,20 @@ class Worker:
             self.store.unarchive(thread)
 
     def _delete(self, thread: str) -> None:
-        with contextlib.suppress(_Stopped), self._doing("delete", thread=thread):
-            self.store.delete(thread, reclaim=self._chance.random() < 0.5)
+        cascade = self._chance.random() < 0.2
+        with contextlib.suppress(_Stopped), self._doing("delete", thread=thread, cascade=cascade) as answer:
+            done = self.store.delete(thread, cascade=cascade, reclaim=self._chance.random() < 0.5)
+            answer["threads"] = [each.id for each in done.threads]
+
+    def _erase(self, thread: str) -> None:
+        with contextlib.suppress(_Stopped):
+            with self._doing("look", thread=thread):
+                page = self.store.turns(thread, limit=_MAX_TURNS, view="full").data
+            secrets = sorted(set(SECRET.findall(json.dumps(page))))
+            if secrets:
+                secret = self._chance.choice(secrets)
+                with self._doing("erase", thread=thread, secret=secret):
+                    self.store.erase(thread, secret)
 
     def _materialize(self, thread: str) -> None:
         with contextlib.suppress(_Stopped), self._doing("materialize", thread=thread, allowed=["Whole"]) as answer:
@@ -277,7 +313,11 @@ class _Stopped(Exception):
 
 def _said_in(turn: dict[str, Any]) -> str | None:
     said = [item["content"][0]["text"] for item in turn["items"] if item["type"] == "userMessage"]
-    return said[0] if said else None
+    return _plain(said[0]) if said else None
+
+
+def _plain(text: str) -> str:
+    return _AFTER_TEXT.sub("", text)
 
 
 def texts_of(snap: Any, *, limit: int) -> list[str]:
@@ -299,7 +339,7 @@ def texts_of(snap: Any, *, limit: int) -> list[str]:
     for turn in reversed(turns):
         said = _said_in(turn)
         texts += [said] if said is not None else []
-        texts += [item["text"] for item in turn["items"] if item["type"] == "agentMessage"]
+        texts += [_plain(item["text"]) for item in turn["items"] if item["type"] == "agentMessage"]
         if turn["status"] == "completed":
             texts.append(f"{END}{said}")
     return texts
@@ -308,4 +348,4 @@ def texts_of(snap: Any, *, limit: int) -> list[str]:
 def context_texts(items: list[Any]) -> list[str]:
     """The texts of a model context, as far as they are texts."""
     found = [json.loads(bytes(item.payload)) for item in items]
-    return [part["text"] for item in found for part in item.get("content") or [] if "text" in part]
+    return [_plain(part["text"]) for item in found for part in item.get("content") or [] if "text" in part]

@@ -210,6 +210,13 @@ MUTATIONS: Final = (
         "tests/store/test_what_cannot_be_read.py::test_nothing_is_deleted_or_erased_while_heirs_may_not_be_seen[stat]",
     ),
     Mutation(
+        "what a stopped program was writing is not erased from",
+        "src/threadkeep/store/_erase.py",
+        "            backend.drop_unfinished(location)\n",
+        "            pass\n",
+        "tests/store/test_erase.py::test_what_a_stopped_program_was_writing_does_not_keep_it[sessions/2026/11/23]",
+    ),
+    Mutation(
         "bytes are cut before the thread is hidden",
         "src/threadkeep/store/_deletion.py",
         '    if step.planned.action != "remove" or len(step.removed) > 1:\n',

@@ -7,8 +7,10 @@ says which were caught. A mutation that nobody catches is a hole in the tests.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -59,18 +61,31 @@ def tried(mutation: Mutation) -> Result:
             else:
                 shutil.copyfile(source, target)
         _broken(folder, mutation)
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", mutation.test],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": os.path.join(folder, "src"), "PYTHONDONTWRITEBYTECODE": "1"},
-            capture_output=True,
-            text=True,
-            timeout=_SECONDS,
-            check=False,
-        )
-    said = (done.stdout or done.stderr).strip().splitlines() or ["nothing"]
-    # 1: tests failed. Anything else is no verdict: nothing was collected, or pytest itself broke.
-    return Result(mutation.name, mutation.test, done.returncode == 1, said[-1])
+        status, said = _run(folder, mutation.test)
+    # 1: tests failed. Anything else is no verdict: nothing was collected, pytest itself broke, or it never ended.
+    return Result(mutation.name, mutation.test, status == 1, said)
+
+
+def _run(folder: str, test: str) -> tuple[int | None, str]:
+    """How pytest ended, and the last line that it said; what it had started is ended with it."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", test],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.path.join(folder, "src"), "PYTHONDONTWRITEBYTECODE": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    with process:
+        try:
+            lines = process.communicate(timeout=_SECONDS)[0].strip().splitlines() or ["nothing"]
+        except subprocess.TimeoutExpired:
+            return None, "ran out of time"
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    return process.returncode, lines[-1]
 
 
 def _broken(folder: str, mutation: Mutation) -> None:
@@ -83,25 +98,33 @@ def _broken(folder: str, mutation: Mutation) -> None:
         file.write(text.replace(mutation.old, mutation.new))
 
 
+def _tell(line: str) -> None:
+    """Print it now: what was tried stands there, whatever becomes of the rest."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.mutations", description=__doc__)
     parser.add_argument("--only", default="", help="only those whose name holds this text")
     parser.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     results = []
+    if not given.json:
+        _tell("| broken | caught by | |\n| --- | --- | --- |")
     for mutation in MUTATIONS:
         if given.only in mutation.name:
             if sys.stderr.isatty():
                 sys.stderr.write(f"{mutation.name}\n")
-            results.append(tried(mutation))
+            result = tried(mutation)
+            results.append(result)
+            if not given.json:
+                verdict = "caught" if result.caught else f"NOT CAUGHT: {result.last}"
+                _tell(f"| {result.name} | `{result.test}` | {verdict} |")
     if given.json:
-        sys.stdout.write(msgspec.json.encode(results).decode() + "\n")
-    else:
-        sys.stdout.write("| broken | caught by | |\n| --- | --- | --- |\n")
-        for result in results:
-            verdict = "caught" if result.caught else f"NOT CAUGHT: {result.last}"
-            sys.stdout.write(f"| {result.name} | `{result.test}` | {verdict} |\n")
+        _tell(msgspec.json.encode(results).decode())
     return 0 if results and all(result.caught for result in results) else 1
 
 

@@ -32,6 +32,7 @@ from tests.faults.kill_ledger import FileLedger, LedgerReader
 from tests.faults.kill_model import Model
 from tests.faults.kill_processes import Process, spawn, warm, worker
 from tests.faults.power_cut_disk import FILE_SYSTEMS, Disk, why_not
+from tests.faults.trial import Stopped, Trial
 
 from threadkeep.store import ThreadStore
 
@@ -51,12 +52,13 @@ class Cuts:
         folder: Where the ledger lies.
         disk: The disk.
         seed: What is done follows from it.
+        trial: Says when it is to end.
 
     Attributes:
         lost: In how many cuts something was lost that nobody flushed.
     """
 
-    def __init__(self, folder: str, disk: Disk, seed: int) -> None:
+    def __init__(self, folder: str, disk: Disk, seed: int, trial: Trial) -> None:
         self.disk = disk
         self.home = os.path.join(disk.place, "home")
         self.ledger = os.path.join(folder, f"{disk.kind}.ledger")
@@ -66,6 +68,7 @@ class Cuts:
         self.checker = Checker(self.model)
         self._chance = random.Random(f"{seed}/{disk.kind}")
         self._seed = seed
+        self._trial = trial
         self._lines = FileLedger(self.ledger)
         self._reader = LedgerReader(self.ledger)
         self._names = 0
@@ -75,11 +78,12 @@ class Cuts:
 
         Raises:
             Broken: A promise was broken.
+            Stopped: It was told to end.
         """
         workers: list[Process] = []
         try:
             workers += [self._begin() for _ in range(WORKERS)]
-            time.sleep(min(0.15 + self._chance.expovariate(1 / _LIFE_SECONDS), _LONGEST_LIFE_SECONDS))
+            self._trial.pause(min(0.15 + self._chance.expovariate(1 / _LIFE_SECONDS), _LONGEST_LIFE_SECONDS))
             control = os.path.join(self.disk.place, "control")
             with open(control, "ab", buffering=0) as file:
                 before = file.seek(0, os.SEEK_END)
@@ -116,6 +120,7 @@ class Cuts:
             "cuts": self.cuts,
             "acknowledged": self.model.acknowledged,
             "records": self.model.texts,
+            "erased": len(self.model.erased),
             "threads_checked": self.checker.threads,
             "unflushed_lost": self.lost,
             "copies_retaken": self.disk.retaken,
@@ -148,10 +153,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31))
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     given = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    trial = Trial()
     folder = tempfile.mkdtemp(prefix="threadkeep-power-cut-")
     print(f"seed {given.seed}, in {folder}", file=sys.stderr, flush=True)
     rows: list[dict[str, Any]] = []
+    status = 0
     try:
         warmed = os.path.join(folder, "warm")
         os.mkdir(warmed)
@@ -162,14 +168,19 @@ def main(arguments: list[str] | None = None) -> int:
             if reason is not None:
                 print(f"{kind} is skipped: {reason}", file=sys.stderr)
                 continue
-            rows.append(_series(folder, kind, given.cuts, given.seed))
+            rows.append(_series(folder, kind, given.cuts, given.seed, trial))
     except Broken as error:
         print(f"BROKEN with seed {given.seed}: {error}\nledger and images in {folder}", file=sys.stderr)
         return 1
+    except Stopped as stopped:
+        status = stopped.status
     finally:
         left = _left_behind(folder)
         if left:
             print(f"left behind:\n{left}", file=sys.stderr)
+    if status:
+        shutil.rmtree(folder)
+        return status
     if given.json:
         print(json.dumps({"seed": given.seed, "file_systems": rows}))
     elif rows:
@@ -183,15 +194,15 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if left else 0
 
 
-def _series(folder: str, kind: str, cuts: int, seed: int) -> dict[str, Any]:
+def _series(folder: str, kind: str, cuts: int, seed: int, trial: Trial) -> dict[str, Any]:
     """The cuts of one file system."""
     began = time.monotonic()
     with Disk(folder, kind) as disk:
-        run = Cuts(folder, disk, seed)
+        run = Cuts(folder, disk, seed, trial)
         for _ in range(cuts):
             run.cut()
-            if sys.stderr.isatty():
-                print(f"\r{kind}: {run.cuts} cuts, {run.lost} with losses", end="", file=sys.stderr, flush=True)
+            trial.tell(f"{kind}: {run.cuts} cuts, {run.lost} with losses")
+            trial.go_on()
         if cuts and not run.lost:
             raise Broken(f"of {cuts} cuts of {kind} none lost what nobody had flushed: they prove nothing")
     return {**run.figures(), "seconds": round(time.monotonic() - began, 1)}

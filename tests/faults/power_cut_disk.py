@@ -139,7 +139,8 @@ class Disk:
 
 
 def _run(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    # In a session of its own: whoever interrupts the trial at a terminal does not interrupt it in the middle.
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, start_new_session=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
     return done.stdout

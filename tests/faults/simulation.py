@@ -33,6 +33,7 @@ from tests.faults.simulation_clock import Ids, machine_time
 from tests.faults.simulation_fault import Fault
 from tests.faults.simulation_files import SimulatedFiles
 from tests.faults.simulation_world import Client, World
+from tests.faults.trial import Stopped, Trial
 
 from threadkeep.backends.local import LocalBackend
 from threadkeep.store import ThreadStore
@@ -134,6 +135,7 @@ class Simulation:
             "calls": self.world.calls,
             "acknowledged": self.model.acknowledged,
             "records": self.model.texts,
+            "erased": len(self.model.erased),
             **{f"{kind}": self.faults.get(kind, 0) for kind in _FAULTS if kind != "none"},
             "threads_checked": self.checker.threads,
             "digest": self.world.digest[:16],
@@ -157,26 +159,33 @@ def main(arguments: list[str] | None = None) -> int:
             str(given.seed),
         ]
         os.execve(sys.executable, again, {**os.environ, "PYTHONHASHSEED": "0"})
+    trial = Trial()
     folder = tempfile.mkdtemp(prefix="threadkeep-simulation-")
     print(f"seed {given.seed}, in {folder}", file=sys.stderr, flush=True)
     began = time.monotonic()
+    status = 0
     run = Simulation(folder, given.seed)
     gc.disable()
     try:
         with machine_time(run.world):
             while run.steps < given.steps:
                 run.burst()
-                if sys.stderr.isatty():
-                    print(f"\r{run.steps} steps, {run.world.calls} calls", end="", file=sys.stderr, flush=True)
+                trial.tell(f"{run.steps} steps, {run.world.calls} calls")
+                trial.go_on()
     except Broken as error:
         print("\n".join(run.world.newest), file=sys.stderr)
         print(f"BROKEN with seed {given.seed} after {run.steps} steps: {error}", file=sys.stderr)
         print(f"python -m tests.faults.simulation --seed {given.seed} --steps {run.steps}", file=sys.stderr)
         print(f"home {run.world.home}", file=sys.stderr)
         return 1
+    except Stopped as stopped:
+        status = stopped.status
     finally:
         with contextlib.suppress(OSError):
             run.close()
+    if status:
+        shutil.rmtree(folder)
+        return status
     figures = {"seed": given.seed, **run.figures(), "seconds": round(time.monotonic() - began, 1)}
     if given.json:
         print(json.dumps(figures))

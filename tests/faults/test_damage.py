@@ -5,12 +5,13 @@ The long form, which asks the real server about everything: ``python -m tests.fa
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING, Final
 
 import pytest
 from tests.codex.binary import find_codex
-from tests.faults.damage import row
+from tests.faults.damage import main, row
 from tests.faults.damage_homes import recorded, written
 from tests.faults.damage_kinds import KINDS
 
@@ -39,6 +40,11 @@ def test_every_kind_of_damage(home: DamagedHome, kind: str, database: bool) -> N
 def test_every_kind_changes_the_file(home: DamagedHome) -> None:
     for name, kind in KINDS.items():
         assert (kind.change(home.intact) == home.intact) == (name == "intact"), name
+
+
+def test_the_rows_can_be_had_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--kind", "intact", "--json"]) == 0
+    assert [made["kind"] for made in json.loads(capsys.readouterr().out)] == ["intact"] * 4
 
 
 @pytest.mark.codex

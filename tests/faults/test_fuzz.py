@@ -6,6 +6,7 @@ The long form of the same targets, guided by coverage: ``python -m tests.faults.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -86,6 +87,13 @@ def test_what_reading_makes_is_noticed(place: str, allowed: bool) -> None:
     else:
         with pytest.raises(BrokenPromise, match="reading made"):
             _unchanged({}, {place: "made"})
+
+
+def test_the_figures_can_be_had_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fuzz.main(["--plain", "--seconds", "0.1", "--target", "ids", "--seed", "7", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["seed"] == 7
+    assert [target["target"] for target in figures["targets"]] == ["ids"]
 
 
 def test_a_target_that_got_no_input_proves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,7 @@ def test_what_was_acknowledged_to_a_killed_process_is_kept() -> None:
     figures = killed(7, 60)
     assert figures["kills"] >= 60
     assert figures["records"] > 100
+    assert figures["erased"] > 0
     assert figures["threads_verified"] > 20
 
 
@@ -53,17 +54,22 @@ def test_a_home_that_codex_is_killed_in_keeps_what_both_acknowledged() -> None:
 # What would make the trial blind
 
 
+def known(store: ThreadStore) -> Model:
+    """What is known of a home with one thread, whose one turn was acknowledged."""
+    (thread,) = (one.id for one in store.list().data)
+    model = Model()
+    model.take({"w": "w", "n": 1, "s": "intent", "op": "begin", "thread": thread})
+    for number, text in enumerate(("a", "/a"), 2):
+        about = {"op": "add", "thread": thread, "text": text, "turn": "a"}
+        model.take({"w": "w", "n": number, "s": "intent", **about})
+        model.take({"w": "w", "n": number, "s": "ack"})
+    return model
+
+
 def checked(home: Path, *, power: bool) -> None:
-    """Look at a home with one thread, whose one turn was acknowledged."""
+    """Look at such a home."""
     with ThreadStore.open(home) as store:
-        (thread,) = (one.id for one in store.list().data)
-        model = Model()
-        model.take({"w": "w", "n": 1, "s": "intent", "op": "begin", "thread": thread})
-        for number, text in enumerate(("a", "/a"), 2):
-            about = {"op": "add", "thread": thread, "text": text, "turn": "a"}
-            model.take({"w": "w", "n": number, "s": "intent", **about})
-            model.take({"w": "w", "n": number, "s": "ack"})
-        checker = Checker(model, power=power)
+        checker = Checker(known(store), power=power)
         checker.at_rest(store)
         assert (checker.threads, checker.verified) == (1, 1)
 
@@ -80,6 +86,23 @@ def test_nothing_but_a_power_cut_leaves_holes(tmp_path: Path) -> None:
     checked(tmp_path, power=True)
     with pytest.raises(Broken, match="nul-bytes"):
         checked(tmp_path, power=False)
+
+
+def test_what_was_erased_is_in_no_file(tmp_path: Path) -> None:
+    secret = "<secret-a>"
+    with ThreadStore.open(tmp_path) as store, store.create(cwd="/project") as writer, writer.turn(f"a {secret}"):
+        pass
+    with ThreadStore.open(tmp_path) as store:
+        model = known(store)
+        checker = Checker(model)
+        model.erased.add(secret)
+        with pytest.raises(Broken, match=f"holds {secret}"):
+            checker.at_rest(store)
+        model.erased.clear()
+        model.take({"w": "w", "n": 9, "s": "intent", "op": "erase", "thread": writer.thread_id, "secret": secret})
+        model.take({"w": "w", "n": 0, "s": "dead"})
+        checker.at_rest(store)  # what was cut off is done again
+    assert (model.erased, model.erasing) == ({secret}, {})
 
 
 def test_a_process_that_died_of_something_else_is_told() -> None:

@@ -98,6 +98,43 @@ def test_a_revert_that_failed_happened_or_did_not(state: str) -> None:
                 taken(*BEGUN, *second, READ, {"n": 9, "s": "ack", "texts": found})
 
 
+ERASED = {"n": 9, "s": "intent", "op": "erase", "thread": "t", "secret": "<secret-a>"}
+REFUSED = {"n": 5, "s": "failed", "error": "BrokenLineage"}
+
+
+def test_who_inherits_is_refused_only_while_something_is_half_erased() -> None:
+    reading = {**READ, "n": 5}
+    taken(*BEGUN, ERASED, reading, REFUSED)
+    taken(*BEGUN, ERASED, {"n": 9, "s": "failed"}, reading, REFUSED)
+    taken(*BEGUN, ERASED, reading, {"n": 9, "s": "ack"}, REFUSED)
+    for lines in (
+        [reading],
+        [ERASED, {"n": 9, "s": "ack"}, reading],
+        [ERASED, {"n": 9, "s": "refused", "error": "ThreadBusy"}, reading],
+    ):
+        with pytest.raises(Broken, match="nobody erases"):
+            taken(*BEGUN, *lines, REFUSED)
+
+
+def test_a_deletion_with_what_came_of_it_may_take_every_fork_until_it_says_what_it_took() -> None:
+    lines = (
+        *BEGUN,
+        {"n": 3, "s": "ack"},
+        {"n": 4, "s": "intent", "op": "fork", "thread": "t"},
+        {"n": 4, "s": "ack", "child": "first"},
+        {"n": 5, "s": "intent", "op": "fork", "thread": "first"},
+        {"n": 6, "s": "intent", "op": "delete", "thread": "t", "cascade": True},
+        {"n": 5, "s": "ack", "child": "second"},
+    )
+    open_still = taken(*lines)
+    for thread in ("t", "first", "second"):
+        assert set(open_still.threads[thread].there.possible) == {True, False}
+    done = taken(*lines, {"n": 6, "s": "ack", "threads": ["t", "first"]})
+    assert [done.threads[thread].there.possible for thread in ("t", "first", "second")] == [[False], [False], [True]]
+    alone = taken(*lines[:-2], {"n": 6, "s": "intent", "op": "delete", "thread": "t", "cascade": False}, lines[-1])
+    assert [alone.threads[thread].there.possible for thread in ("first", "second")] == [[True], [True]]
+
+
 def test_of_two_names_the_one_that_was_given_last_counts() -> None:
     """Where two were given at the same time, either may."""
     model = taken(

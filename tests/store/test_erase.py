@@ -8,7 +8,7 @@ import pytest
 from tests.store.threads import LEGACY, PAGINATED, add_turns, all_bytes, context_of, new_thread, turn_ids
 
 from threadkeep.backends.local import LocalBackend
-from threadkeep.errors import InvalidRequest, ThreadBusy, ThreadNotFound
+from threadkeep.errors import InvalidRequest, StorageFailure, ThreadBusy, ThreadNotFound
 from threadkeep.store import NewRecord, ThreadStore
 
 if TYPE_CHECKING:
@@ -172,3 +172,30 @@ def test_a_line_that_is_too_long_to_be_looked_into_is_named(
     done = store.erase(thread, "TOPSECRET")
     location = store.read(thread).location
     assert any("size bound" in sentence and location in sentence for sentence in done.unreachable)
+
+
+@pytest.mark.parametrize("where", ["sessions/2026/11/23", "threadkeep/pins/x"])
+def test_what_a_stopped_program_was_writing_does_not_keep_it(tmp_path: Path, where: str) -> None:
+    with ThreadStore.open(tmp_path) as store:
+        thread = new_thread(store, "my key is TOPSECRET, keep it")
+        folder = tmp_path / where
+        folder.mkdir(parents=True, exist_ok=True)
+        left = [folder / f".threadkeep-01a206b1-3ef5-7030-8114-19d0a811001{number}.tmp" for number in range(3)]
+        (whole,) = all_bytes(store).values()
+        left[0].write_bytes(whole)
+        left[1].write_bytes(whole[: whole.index(b"TOPSECRET") + 9])
+        left[2].write_bytes(b'{"type":"other"}\n')
+        store.erase(thread, "TOPSECRET")
+        assert [each.exists() for each in left] == [False, False, True]
+        store.erase(thread, "keep it")
+        assert left[2].exists()
+
+
+def test_what_a_stopped_program_was_writing_and_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
+    with ThreadStore.open(tmp_path) as store:
+        thread = new_thread(store, "my key is TOPSECRET, keep it")
+        held = all_bytes(store)
+        (tmp_path / "sessions" / ".threadkeep-x.tmp").mkdir()
+        with pytest.raises(StorageFailure, match=r"\.threadkeep-x\.tmp"):
+            store.erase(thread, "TOPSECRET")
+        assert all_bytes(store) == held

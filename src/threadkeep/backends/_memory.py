@@ -396,6 +396,12 @@ class MemoryBackend:
         del leftover
         return False
 
+    def unfinished(self) -> Iterator[tuple[str, Source]]:
+        return iter(())
+
+    def drop_unfinished(self, location: str) -> None:
+        del location
+
     def close(self) -> None:
         with self._lock:
             if self._catalog is not None:

@@ -427,6 +427,25 @@ class Backend(Protocol):
         """
         ...
 
+    def unfinished(self) -> Iterator[tuple[str, Source]]:
+        """What programs that were stopped had written beside its place, or what one still writes.
+
+        Yields:
+            Where it lies, and what is there so far; close each.
+
+        Raises:
+            StorageFailure: Something cannot be read.
+        """
+        ...
+
+    def drop_unfinished(self, location: str) -> None:
+        """Remove it (``erase`` alone); who still writes it is refused its place, and has acknowledged nothing.
+
+        Raises:
+            StorageFailure: The system refused.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of everything."""
         ...

@@ -84,6 +84,7 @@ def erase(access: Access, located: Located, text: str) -> Erasure:
         for thread in dict.fromkeys(link.ref.thread_id for link in hit):
             leases[thread] = access.backend_of(thread).lease(thread)
             held.callback(leases[thread].release)
+        _drop_unfinished(access.backend, eraser)
         for link in hit:
             _overwrite(access, inheritance, link, eraser, leases[link.ref.thread_id])
             erasure.rollouts.append(link.ref.location)
@@ -106,6 +107,18 @@ def _family(inheritance: Inheritance, thread_id: str) -> list[str]:
         seen.add(above)
         root = above
     return [root, *inheritance.descendants(root)]
+
+
+def _drop_unfinished(backend: Backend, eraser: _Eraser) -> None:
+    """Remove what was being written when its program was stopped, where it holds the text: it is part of nothing."""
+    for location, source in backend.unfinished():
+        try:
+            # A line above the size bound cannot be looked into, and is not worth keeping.
+            holds = any(line is None or eraser.clean(line)[1] for _, line in lines_forward(source, 0, source.size))
+        finally:
+            source.close()
+        if holds:
+            backend.drop_unfinished(location)
 
 
 def _count(access: Access, link: Link, eraser: _Eraser, erasure: Erasure) -> bool:

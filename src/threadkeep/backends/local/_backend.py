@@ -25,7 +25,7 @@ from threadkeep.backends.local._layout import (
     parse_name,
     rollout_name,
 )
-from threadkeep.backends.local._leftovers import clear, leftovers
+from threadkeep.backends.local._leftovers import clear, leftovers, unfinished
 from threadkeep.backends.local._lock import FileLease, LockFolder
 from threadkeep.backends.local._marks import MarksFile
 from threadkeep.backends.local._names import Names
@@ -537,6 +537,20 @@ class LocalBackend:
     def clear(self, leftover: Leftover) -> bool:
         """Remove a leftover, if it still is one; whether it is gone."""
         return clear(self, leftover)
+
+    def unfinished(self) -> Iterator[tuple[str, Source]]:
+        """Temporary files of rollouts and pins, however old, and what is in each so far."""
+        return unfinished(self)
+
+    def drop_unfinished(self, location: str) -> None:
+        """Remove a temporary file, for good."""
+        path = os.path.join(self.home, location)
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                self.files.unlink(path)
+                self.files.sync_folder(os.path.dirname(path))
+        except OSError as error:
+            raise StorageFailure(f"it was not removed: {error.strerror}", path=path) from error
 
     def unheld_locks(self) -> list[tuple[str, str]]:
         """(thread id, path) of every writer lock that a killed program left behind."""

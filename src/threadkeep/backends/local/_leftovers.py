@@ -1,4 +1,4 @@
-"""What a home holds that nothing needs any more, and what in it leads nowhere: looked for by ``doctor`` alone."""
+"""What a home holds that nothing needs any more, and what in it leads nowhere, for ``doctor`` and ``erase``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from threadkeep.backends._protocol import Leftover, RolloutRef
 from threadkeep.backends.local._layout import KEPT, OWN_FOLDER, PLACES, parse_name
+from threadkeep.backends.local._source import FileSource
 from threadkeep.errors import Conflict, StorageFailure, ThreadkeepError
 from threadkeep.records import Cost
 
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from threadkeep.backends.local._backend import LocalBackend
+    from threadkeep.records import Source
 
-__all__ = ["clear", "leftovers"]
+__all__ = ["clear", "leftovers", "unfinished"]
 
 _OLD_MS: Final = 3_600_000
 _PIECE: Final = 1 << 20
@@ -72,6 +74,24 @@ def clear(home: LocalBackend, leftover: Leftover) -> bool:
     return True
 
 
+def unfinished(home: LocalBackend) -> Iterator[tuple[str, Source]]:
+    """Every temporary file of a rollout or a pin, however old, and what is in it.
+
+    Raises:
+        StorageFailure: One cannot be read.
+    """
+    for folder in _folders(home):
+        for name in _temporary_names(home, folder):
+            path = os.path.join(home.home, folder, name)
+            try:
+                source = FileSource(home.files, path, "", Cost())
+            except FileNotFoundError:
+                continue  # it has got its name, or is gone
+            except OSError as error:
+                raise StorageFailure(f"it cannot be read: {error.strerror}", path=path) from error
+            yield f"{folder}/{name}", source
+
+
 def _folders(home: LocalBackend) -> Iterator[str]:
     """The folders of rollouts and threadkeep's own, below the home."""
     pending = [(folder, 0) for folder in (*PLACES[:2], OWN_FOLDER)]
@@ -99,13 +119,14 @@ def _age_ms(home: LocalBackend, path: str) -> int:
     return home.clock.now_ms() - home.files.stat(path).st_mtime_ns // 1_000_000
 
 
+def _temporary_names(home: LocalBackend, folder: str) -> list[str]:
+    return [name for name in _names(home, folder) if name.startswith(".threadkeep-") and name.endswith(".tmp")]
+
+
 def _temporary(home: LocalBackend, folder: str) -> Iterator[Leftover]:
-    for name in _names(home, folder):
-        if not (name.startswith(".threadkeep-") and name.endswith(".tmp")):
-            continue
-        path = os.path.join(home.home, folder, name)
+    for name in _temporary_names(home, folder):
         with contextlib.suppress(OSError):
-            if _age_ms(home, path) >= _OLD_MS:
+            if _age_ms(home, os.path.join(home.home, folder, name)) >= _OLD_MS:
                 yield Leftover(
                     "temporary-file",
                     "info",
