@@ -7,21 +7,22 @@ import os
 import shutil
 import sqlite3
 import time
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from tests.store.threads import add_turns, all_bytes, context_of, new_thread, turn_ids
 from tests.traps.grounds import compressed
 
 from threadkeep.backends import Marks
-from threadkeep.store import ThreadStore
+from threadkeep.store import ThreadStore, _doctor
+from threadkeep.store._anchoring import anchor_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from threadkeep.backends import RolloutRef
-    from threadkeep.records import Cost, Source
+    from threadkeep.records import Boundary, Cost, Source
     from threadkeep.store._models import Finding
 
 ROLLOUTS: Final = os.path.join(os.path.dirname(__file__), "..", "fixtures", "rollouts")
@@ -279,6 +280,27 @@ def test_a_child_is_anchored_again_where_the_turn_that_it_follows_still_stands(l
     assert b"number one" in texts
     assert b"three" not in texts
     assert local.verify(child).ok
+
+
+def test_a_child_that_was_whole_again_before_it_was_its_turn_is_left_alone(
+    local: ThreadStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = new_thread(local, "one", "two", "three")
+    child = local.fork(parent, through=turn_ids(local, parent)[1]).id
+    held = context_of(local, child)
+    whole = all_bytes(local)[local.read(parent).location]
+    rewritten(local, parent, b"one", b"number one")
+
+    def anchored_while_it_is_finished(*given: Any) -> Boundary | None:
+        monkeypatch.undo()
+        found = anchor_again(*given)
+        Path(path_of(local, parent)).write_bytes(whole)  # what an erasure does last
+        return found
+
+    monkeypatch.setattr(_doctor, "anchor_again", anchored_while_it_is_finished)
+    looked(local, fix=True)
+    assert local.backend.anchored(child) is None
+    assert context_of(local, child) == held
 
 
 def test_a_child_whose_turn_is_gone_stays_broken_and_nothing_is_made_up(local: ThreadStore) -> None:

@@ -90,8 +90,7 @@ def _known(access: Access, given: str) -> str:
 
 
 def _plan(access: Access, inheritance: Inheritance, thread_id: str, *, cascade: bool, reclaim: bool) -> list[_Step]:
-    if thread_id not in inheritance.threads:
-        raise ThreadNotFound(f"thread {thread_id} was removed meanwhile", thread=thread_id)
+    inheritance.must_hold(thread_id)
     named = [thread_id, *(inheritance.descendants(thread_id) if cascade else [])]
     gone = _not_needed(inheritance, named, set())
     # What was deleted before and stayed for these alone is not needed any more.

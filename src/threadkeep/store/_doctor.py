@@ -116,14 +116,28 @@ def _lineage(access: Access, located: Located, sound: set[str], *, fix: bool) ->
             except BrokenLineage as error:
                 child = lineage.resolved[-1]
                 boundary = anchor_again(access, child)
-                anchor = functools.partial(access.backend.set_anchor, child.rollout_id)
-                fixed = fix and boundary is not None and _done(access, anchor, boundary)
+                fixed = fix and boundary is not None and _done(access, functools.partial(_anchor, access), thread_id)
                 detail = str(error)
                 if boundary is not None:
                     detail += f"; turn {boundary.after_turn} still stands there, up to byte {boundary.end}"
                 yield Finding("broken-lineage", "error", thread_id, error.path, detail, boundary is not None, fixed)
     except (CorruptHistory, StorageFailure) as error:
         yield Finding("unreadable", "error", thread_id, error.path, str(error))
+
+
+def _anchor(access: Access, thread_id: str) -> bool:
+    """Place the boundary again that still is broken: an erasure changes anchors before what they prove."""
+    with access.open(access.locate(thread_id, hidden=True), Cost()) as lineage:
+        try:
+            for _ in lineage.newest_first():
+                pass
+        except BrokenLineage:
+            child = lineage.resolved[-1]
+            boundary = anchor_again(access, child)
+            if boundary is None:
+                return False
+            access.backend.set_anchor(child.rollout_id, boundary)
+    return True
 
 
 def _damage(access: Access, link: Link, *, unreadable: bool) -> Iterator[Finding]:

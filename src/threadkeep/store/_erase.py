@@ -75,8 +75,7 @@ def erase(access: Access, located: Located, text: str) -> Erasure:
         for backend in dict.fromkeys((access.scratch, access.backend)):
             held.enter_context(backend.guard(exclusive=True))
         inheritance = read_inheritance(access)
-        if located.thread_id not in inheritance.threads:
-            raise ThreadNotFound(f"thread {located.thread_id} was removed meanwhile", thread=located.thread_id)
+        inheritance.must_hold(located.thread_id)
         inheritance.must_be_whole(located.thread_id)
         links = [link for thread in _family(inheritance, located.thread_id) for link in inheritance.threads[thread]]
         hit = [link for link in links if _count(access, link, eraser, erasure)]

@@ -76,6 +76,18 @@ class Inheritance:
         for links_of in self.threads.values():
             links_of.sort(key=lambda link: newness(link.ref))
 
+    def must_hold(self, thread_id: str) -> None:
+        """Make sure that a thread that was there before this was read still is.
+
+        Raises:
+            ThreadNotFound: It was removed meanwhile.
+            StorageFailure: It may be where something could not be read.
+        """
+        if thread_id not in self.threads:
+            for trouble in self.unseen.values():
+                raise StorageFailure(f"nobody can say whether thread {thread_id} is there: {trouble}", thread=thread_id)
+            raise ThreadNotFound(f"thread {thread_id} was removed meanwhile", thread=thread_id)
+
     def must_be_whole(self, thread_id: str) -> None:
         """Make sure that everybody who inherits from a thread is known: before anything of it is removed or changed.
 
