@@ -129,6 +129,8 @@ class Model:
         self._watches: dict[str, _Watch] = {}
         self._open: dict[str, dict[str, Any]] = {}
         self._erased_at = -1
+        self._copies: list[_Watch] = []
+        """What was materialized: such a copy is a thread of its own, and keeps what is erased elsewhere."""
         self._sources: dict[str, set[str]] = {}
         """The threads that each may have come from."""
         self._cascades: dict[str, set[str]] = {}
@@ -204,6 +206,8 @@ class Model:
             watch = _Watch(line["thread"], kind != "read", (cut, line.get(cut)), set())
             self._watches[op] = watch
             self._see(watch)
+            if kind == "materialize":
+                self._copies.append(watch)
         elif kind == "rename":
             thread.name.intend(op, self._line, line["name"])
         elif kind == "archive":
@@ -294,7 +298,9 @@ class Model:
             self._erased(op)
 
     def _erased(self, op: str) -> None:
-        self.erased.add(self.erasing.pop(op)[1])
+        secret = self.erasing.pop(op)[1]
+        if not any(secret == f"<secret-{entry.text}>" for copy in self._copies for seen in copy.seen for entry in seen):
+            self.erased.add(secret)
         self._erased_at = self._line
 
     def _may_have_read(self, op: str, opened: dict[str, Any], found: list[str]) -> None:

@@ -216,3 +216,22 @@ def test_a_long_chain_of_deleted_forks_is_judged_in_one_pass() -> None:
     assert _not_needed(inheritance, names[:-1], set()) == set()
     assert _not_needed(inheritance, names[:-1], {names[-1]}) == set(names[:-1])
     assert looked_at <= 4 * depth
+
+
+def test_who_is_about_to_fork_a_thread_that_is_deleted_first_does_not_find_it(
+    store: ThreadStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread = new_thread(store, "one", "two", "three")
+    first, _, last = turn_ids(store, thread)
+    heir = store.fork(thread, through=first).id
+    guard = store.backend.guard
+
+    def deleted_first(*, exclusive: bool) -> object:
+        monkeypatch.undo()
+        store.delete(thread, reclaim=True)  # what the heir needs of it stays
+        return guard(exclusive=exclusive)
+
+    monkeypatch.setattr(store.backend, "guard", deleted_first)
+    with pytest.raises(ThreadNotFound):
+        store.fork(thread, before=last)
+    assert [each.id for each in store.list().data] == [heir]

@@ -95,6 +95,11 @@ def erase(access: Access, located: Located, text: str) -> Erasure:
         erasure.unreachable.append(
             "threadkeep's catalog is in use: remove threadkeep/catalog.sqlite* once nobody uses the home."
         )
+    elif not access.backend.catalog.in_memory:
+        erasure.unreachable.append(
+            "A program that read the thread meanwhile may put it into threadkeep's catalog again: if one did, remove "
+            "threadkeep/catalog.sqlite* once nobody uses the home."
+        )
     erasure.unreachable.extend(_out_of_reach(access, located, text))
     return erasure
 
@@ -290,5 +295,6 @@ def _out_of_reach(access: Access, located: Located, text: str) -> list[str]:
     found.append(
         "Encrypted contents, images, and texts that were cut in two by the end of a record are not looked into."
     )
+    found.append("Copies that `materialize` made of the thread are threads of their own: erase it from them, too.")
     found.append("Copies that were made elsewhere: backups, snapshots of the file system, what was sent to a model.")
     return found

@@ -104,7 +104,10 @@ def fork(
     if not target.keeps_history_bases:
         raise Unsupported(f"{target.name} cannot keep a history base, so it cannot fork by reference")
     thread_id = target.ids.new()
-    with backend.guard(exclusive=False), access.open(source, cost) as lineage:
+    with contextlib.ExitStack() as held:
+        held.enter_context(backend.guard(exclusive=False))
+        source = access.locate(source.thread_id)  # it may have been deleted before nobody could do that any more
+        lineage = held.enter_context(access.open(source, cost))
         rollout, offset, interrupts = place_of(access, lineage, place)
         point = fork_point(lineage, rollout, offset, interrupts=interrupts)
         whole = offset is None and _ends_with(lineage, point)

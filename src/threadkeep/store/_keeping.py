@@ -137,7 +137,8 @@ class Keeping:
 
         The only operation that changes a record. Every occurrence in the thread's rollouts, in those that it inherits
         from and that inherit from it, and in what pins hold is overwritten by as many bytes, so that no place moves;
-        what is derived, and what a stopped program had begun to write, is dropped.
+        what is derived, and what a stopped program had begun to write, is dropped. A copy that `materialize` made is a
+        thread of its own.
 
         Args:
             thread: Its id, or a unique prefix.
