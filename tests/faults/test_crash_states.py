@@ -12,6 +12,7 @@ seed. With ``THREADKEEP_LONG=1`` the bound is larger, and ``THREADKEEP_SEED`` se
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from typing import TYPE_CHECKING, Final
 
@@ -20,9 +21,10 @@ from tests.faults.disk import Event, Image, Recorder, crash_states, replayed
 from tests.faults.disk_faults import Faults, kinds_of
 from tests.faults.operations import LATER, OPERATIONS, Operation, Prepared, ground, opened
 from tests.faults.operations_checks import Checker, named, outcome_of
+from tests.store.threads import context_of, new_thread
 
 from threadkeep.backends.local._layout import parse_name
-from threadkeep.errors import InvalidRequest, ThreadkeepError
+from threadkeep.errors import InvalidRequest, StorageFailure, ThreadkeepError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -207,6 +209,37 @@ def test_a_child_inherits_nothing_that_a_power_cut_can_take(name: str) -> None:
             a_child_stands(checker, image)
             children += 1
         assert children
+
+
+def test_a_deleted_fork_that_a_power_cut_brings_back_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its removal could not be flushed; then its deleted parent, which stayed for it alone, was tidied away."""
+    with ground() as folder:
+        home = f"{folder}/home"
+        with opened(home, hours=0) as store:
+            parent = new_thread(store, "one")
+            child = store.fork(parent).id
+            store.delete(parent)
+        before = Image.of(home)
+        recorder = Recorder(home, before)
+        with opened(home, recorder) as store:
+            with monkeypatch.context() as failing:
+                failing.setattr(recorder, "sync_folder", refused)
+                with pytest.raises(StorageFailure, match="removing"):
+                    store.delete(child)
+            assert {finding.kind for finding in store.doctor(fix=True) if finding.fixed} >= {"unused-pin"}
+        back = 0
+        for _, image in crash_states(before, recorder.events, Image.of(home), bound=BOUND, seed=SEED):
+            image.put(home)
+            with opened(home, hours=LATER + 1) as store:
+                for thread in store.list().data:
+                    assert thread.id == child
+                    assert context_of(store, child)
+                    back += 1
+        assert back
+
+
+def refused(path: str) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO), path)
 
 
 def flushed(image: Image, node: int) -> int:

@@ -13,7 +13,7 @@ from threadkeep.errors import CorruptHistory, ThreadNotFound
 from threadkeep.store import ThreadStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from threadkeep.store import Snapshot
@@ -38,6 +38,11 @@ class Meanwhile(Files):
     def stat(self, path: str) -> os.stat_result:
         self._now("stat", path)
         return super().stat(path)
+
+    def scandir(self, path: str) -> Iterator[os.DirEntry[str]]:
+        for entry in list(super().scandir(path)):
+            self._now("scandir", entry.path)
+            yield entry
 
 
 @pytest.fixture
@@ -73,6 +78,20 @@ def test_it_is_found_where_it_was_moved_to(
         assert store.read(thread).preview == "said"
     else:
         assert len(store.turns(store.fork(thread).id).data) == 1
+    assert files.happens is None, "nothing happened meanwhile"
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_what_is_seen_in_both_places_while_it_is_moved_is_one_rollout(
+    tmp_path: Path, files: Meanwhile, thread: str, archived: bool
+) -> None:
+    other = ThreadStore.open(tmp_path, durability="os")
+    if archived:
+        other.archive(thread)
+    files.call = "scandir"
+    files.happens = lambda: other.unarchive(thread) if archived else other.archive(thread)
+    with ThreadStore(LocalBackend(str(tmp_path), files=files), durability="os") as store:
+        assert store.read(thread).preview == "said"
     assert files.happens is None, "nothing happened meanwhile"
 
 

@@ -399,6 +399,9 @@ class MemoryBackend:
     def unfinished(self) -> Iterator[tuple[str, Source]]:
         return iter(())
 
+    def settle(self) -> None:
+        pass
+
     def drop_unfinished(self, location: str) -> None:
         del location
 

@@ -438,6 +438,14 @@ class Backend(Protocol):
         """
         ...
 
+    def settle(self) -> None:
+        """Make sure that rollouts that are not found stay away: no power cut brings one back from here on.
+
+        Raises:
+            StorageFailure: The system refused.
+        """
+        ...
+
     def drop_unfinished(self, location: str) -> None:
         """Remove it (``erase`` alone); who still writes it is refused its place, and has acknowledged nothing.
 

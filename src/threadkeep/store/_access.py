@@ -157,10 +157,15 @@ class Access:
         if marks.hidden and not hidden:
             raise ThreadNotFound(f"thread {thread_id} was deleted; others still inherit from it", thread=thread_id)
         facts = backend.facts([thread_id])[thread_id]
-        refs = backend.rollouts_of(thread_id)
+        try:
+            current = current_of(thread_id, backend, backend.rollouts_of(thread_id), facts, marks)
+        except AmbiguousRollout:
+            # Who looks into one folder after the other sees what is moved meanwhile twice.
+            facts = backend.facts([thread_id])[thread_id]
+            current = current_of(thread_id, backend, backend.rollouts_of(thread_id), facts, marks)
         if facts.current is None and marks.current is None:
             self._tell_of_troubles(backend)
-        return Located(thread_id, current_of(thread_id, backend, refs, facts, marks), facts, marks)
+        return Located(thread_id, current, facts, marks)
 
     def _tell_of_troubles(self, backend: Backend) -> None:
         for trouble in backend.troubles():

@@ -218,9 +218,10 @@ def _unused_pins(access: Access, inheritance: Inheritance, *, fix: bool) -> Iter
         backend.unpin(pin)
         return True
 
-    for pin in list(backend.pins()):
-        if pin.child in inheritance.links or backend.find(pin.child) is not None:
-            continue
+    unused = [pin for pin in backend.pins() if pin.child not in inheritance.links and backend.find(pin.child) is None]
+    # A power cut may bring a child back whose removal was not flushed: until it is, the child needs its pin.
+    settled = fix and bool(unused) and _done(access, lambda home: home.settle(), backend)
+    for pin in unused:
         held = backend.pinned_size(pin)
         yield Finding(
             "unused-pin",
@@ -230,7 +231,7 @@ def _unused_pins(access: Access, inheritance: Inheritance, *, fix: bool) -> Iter
             f"it holds {held[1] if held is not None else 0:,} bytes of rollout {pin.base} for rollout {pin.child}, "
             "which is gone",
             fixable=True,
-            fixed=fix and _done(access, let_go, pin),
+            fixed=settled and _done(access, let_go, pin),
         )
 
 

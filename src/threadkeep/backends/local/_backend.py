@@ -25,7 +25,7 @@ from threadkeep.backends.local._layout import (
     parse_name,
     rollout_name,
 )
-from threadkeep.backends.local._leftovers import clear, leftovers, unfinished
+from threadkeep.backends.local._leftovers import clear, leftovers, rollout_folders, unfinished
 from threadkeep.backends.local._lock import FileLease, LockFolder
 from threadkeep.backends.local._marks import MarksFile
 from threadkeep.backends.local._names import Names
@@ -541,6 +541,15 @@ class LocalBackend:
     def unfinished(self) -> Iterator[tuple[str, Source]]:
         """Temporary files of rollouts and pins, however old, and what is in each so far."""
         return unfinished(self)
+
+    def settle(self) -> None:
+        """Flush the folders of all rollouts: what is not found there stays away, whatever a power cut takes back."""
+        for folder in rollout_folders(self):
+            path = os.path.join(self.home, folder)
+            try:
+                self.files.sync_folder(path)
+            except OSError as error:
+                raise StorageFailure(f"cannot flush the folder: {error.strerror}", path=path) from error
 
     def drop_unfinished(self, location: str) -> None:
         """Remove a temporary file, for good."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from threadkeep.backends.local._backend import LocalBackend
     from threadkeep.records import Source
 
-__all__ = ["clear", "leftovers", "unfinished"]
+__all__ = ["clear", "leftovers", "rollout_folders", "unfinished"]
 
 _OLD_MS: Final = 3_600_000
 _PIECE: Final = 1 << 20
@@ -30,7 +30,7 @@ def leftovers(home: LocalBackend) -> Iterator[Leftover]:
     """Everything that was left behind in a home; nothing is changed."""
     for folder in _folders(home):
         yield from _temporary(home, folder)
-        if folder.split(os.sep, 1)[0] != OWN_FOLDER or folder.startswith(KEPT):
+        if _holds_rollouts(folder):
             yield from _twins(home, folder)
     yield from _locks(home)
     yield from _rows(home)
@@ -107,6 +107,15 @@ def _folders(home: LocalBackend) -> Iterator[str]:
             if depth < _MAX_DEPTH:
                 pending += [(f"{folder}/{name}", depth + 1) for name in inside]
             yield folder
+
+
+def _holds_rollouts(folder: str) -> bool:
+    return folder.split(os.sep, 1)[0] != OWN_FOLDER or folder.startswith(KEPT)
+
+
+def rollout_folders(home: LocalBackend) -> list[str]:
+    """The folders that rollouts lie in, below the home, as far as they can be read."""
+    return [folder for folder in _folders(home) if _holds_rollouts(folder)]
 
 
 def _names(home: LocalBackend, folder: str) -> list[str]:
