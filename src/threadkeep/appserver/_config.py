@@ -6,6 +6,7 @@ configuration files of projects are not read: nothing of a folder that a client 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from typing import TYPE_CHECKING, Any, Final
@@ -56,7 +57,6 @@ class Layer:
     @property
     def version(self) -> str:
         """A digest of the values, as 0.169.0 makes it."""
-        import hashlib
         import json
 
         text = json.dumps(self.values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
