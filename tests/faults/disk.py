@@ -6,8 +6,9 @@ The model is the weakest that POSIX allows:
   any end of a sector, with sectors in any order, or as zeros where only the size was kept. A sector that holds older,
   flushed bytes is written as a whole: these stay.
 - A name (created, linked, renamed, removed) is safe once its folder was flushed, and not by flushing the file. Before
-  that each change of a name may have happened or not, whatever came of the others. A rename is one change, in both
-  folders: it happened or it did not; flushing either folder keeps it.
+  that each change of a name may have happened or not, whatever came of the others. A rename within a folder is one
+  change. One between folders adds the new name, which flushing either folder keeps, and then takes the old one away,
+  which only flushing the old folder does: in between the file may have both (btrfs).
 - A folder that is not there takes with it what is in it.
 
 What nobody flushes and nobody relies on is no part of that: lock files, times, and the catalog, which is derived. Of
@@ -112,12 +113,13 @@ class Event(NamedTuple):
 
     Attributes:
         kind: ``write``, ``truncate``, ``fsync``, ``create``, ``link``, ``rename``, ``unlink``, ``mkdir``, ``rmdir``,
-            ``sync`` (of a folder), ``lost`` (a flush that failed), ``ack`` or ``done``.
+            ``leave`` (the old name of a rename goes), ``sync`` (of a folder), ``lost`` (a flush that failed), ``ack``
+            or ``done``.
         path: The name; of a file that was written, the one that it was opened by; of ``ack`` what was said.
         node: The file.
         source: Of a rename, the old name.
         offset: Of a write, where; of a truncation, the size.
-        data: Of a write, what.
+        data: Of a write, what; of ``leave`` the new name.
     """
 
     kind: str
@@ -262,7 +264,12 @@ class _Disk:
         self.writing: dict[int, list[Event]] = {}
 
     def take(self, event: Event) -> None:
-        if event.kind in _NAMING:
+        if event.kind == "rename" and len(_folders(event)) == 2:
+            self.naming += [
+                event._replace(kind="link"),
+                Event("leave", event.source, event.node, data=event.path.encode()),
+            ]
+        elif event.kind in _NAMING:
             self.naming.append(event)
             if event.kind == "create":
                 self.safe.data[event.node] = b""
@@ -293,6 +300,9 @@ def _name(image: Image, event: Event) -> None:
         image.folders.discard(event.path)
     elif event.kind == "unlink":
         image.names.pop(event.path, None)
+    elif event.kind == "leave":
+        if image.names.get(event.data.decode()) == event.node:  # else it would have no name at all
+            image.names.pop(event.path, None)
     else:
         if event.kind == "rename":
             image.names.pop(event.source, None)

@@ -147,6 +147,20 @@ MUTATIONS: Final = (
         "tests/faults/test_crash_states.py::test_the_power_goes[archive]",
     ),
     Mutation(
+        "both names that a move may leave are two rollouts",
+        "src/threadkeep/store/_access.py",
+        "{backend.stat(ref).identity for ref in twins}",
+        "{ref.location for ref in twins}",
+        "tests/faults/test_crash_states.py::test_the_power_goes[archive]",
+    ),
+    Mutation(
+        "the second name that a move left is not erased from",
+        "src/threadkeep/backends/local/_second_names.py",
+        "                home.files.unlink(path)\n",
+        "",
+        "tests/store/test_moved_meanwhile.py::test_both_names_that_a_power_cut_left_of_a_move_are_one_rollout[erase]",
+    ),
+    Mutation(
         "a removal is not flushed",
         "src/threadkeep/backends/local/_backend.py",
         "                    self.files.unlink(form)\n            self.files.sync_folder(os.path.dirname(path))\n",

@@ -14,14 +14,15 @@ import pytest
 from tests.store.threads import add_turns, all_bytes, context_of, new_thread, turn_ids
 from tests.traps.grounds import compressed
 
-from threadkeep.backends import Marks
+from threadkeep.backends import Marks, RolloutRef
+from threadkeep.backends.local import LocalBackend
+from threadkeep.backends.local._second_names import is_second_name
 from threadkeep.store import ThreadStore, _doctor
 from threadkeep.store._anchoring import anchor_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from threadkeep.backends import RolloutRef
     from threadkeep.records import Boundary, Cost, Source
     from threadkeep.store._models import Finding
 
@@ -189,6 +190,34 @@ def test_a_compressed_rollout_that_holds_other_records_stays(local: ThreadStore)
     finding = one(local, "both-forms", fix=True)
     assert (finding.severity, finding.fixable, finding.fixed) == ("warning", False, False)
     assert os.path.exists(path + ".zst")
+
+
+def test_the_second_name_that_a_power_cut_left_of_a_move_goes(local: ThreadStore, home: str) -> None:
+    thread = new_thread(local, "one")
+    path = path_of(local, thread)
+    archived = os.path.join(home, "archived_sessions", os.path.basename(path))
+    os.makedirs(os.path.dirname(archived), exist_ok=True)
+    os.link(path, archived)
+    with local.writer(thread):
+        assert not one(local, "second-name", fix=True).fixed  # somebody is writing: the next time
+        assert os.path.exists(archived)
+    mended(local, "second-name")
+    assert os.path.exists(path)
+    assert not os.path.exists(archived)
+    assert len(turn_ids(local, thread)) == 1
+
+
+def test_one_name_in_a_folder_with_two_paths_is_no_second_name(local: ThreadStore, home: str) -> None:
+    thread = new_thread(local, "one")
+    path = path_of(local, thread)
+    os.symlink(os.path.dirname(path), os.path.join(home, "archived_sessions"))
+    assert "second-name" not in {finding.kind for finding in looked(local, fix=True)}
+    assert isinstance(local.backend, LocalBackend)
+    (archived,) = local.backend.rollouts_of(thread)
+    named = RolloutRef(archived.rollout_id, thread, os.path.relpath(path, home))
+    assert not is_second_name(local.backend, archived, named)
+    local.archive(thread)
+    assert os.path.exists(path)
 
 
 def test_rows_of_rollouts_that_are_gone_are_dropped(local: ThreadStore) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import shutil
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from tests.store.threads import add_turns
 
 from threadkeep.backends.local import Files, LocalBackend
-from threadkeep.errors import CorruptHistory, ThreadNotFound
-from threadkeep.store import ThreadStore
+from threadkeep.errors import AmbiguousRollout, CorruptHistory, ThreadNotFound
+from threadkeep.store import ThreadFilter, ThreadStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -138,3 +139,42 @@ def test_damage_that_was_met_while_nothing_was_deleted_stays_damage(
             snapshot.turns()
     with pytest.raises(CorruptHistory, match="damage"), store.snapshot(thread):
         raise CorruptHistory("damage")
+
+
+CHANGES: Final[dict[str, Callable[[ThreadStore, str], object]]] = {
+    "archive": lambda store, thread: store.archive(thread),
+    "delete": lambda store, thread: store.delete(thread),
+    "erase": lambda store, thread: store.erase(thread, "said"),
+    "append": lambda store, thread: add_turns(store, thread, "more"),
+    "archive and unarchive": lambda store, thread: (store.archive(thread), store.unarchive(thread)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_both_names_that_a_power_cut_left_of_a_move_are_one_rollout(
+    tmp_path: Path, store: ThreadStore, thread: str, change: str
+) -> None:
+    """As btrfs does; before anything but an append is changed, the rollout has one name again."""
+    location = store.read(thread).location
+    archive = tmp_path / "archived_sessions"
+    archive.mkdir(exist_ok=True)
+    os.link(tmp_path / location, archive / os.path.basename(location))
+    with ThreadStore.open(tmp_path, durability="os") as fresh:
+        assert fresh.read(thread).preview == "said"
+        assert [each.id for each in fresh.list().data] == [thread]
+        assert fresh.verify(thread).ok
+        CHANGES[change](fresh, thread)
+    with ThreadStore.open(tmp_path, durability="os") as fresh:
+        names = [path for path in tmp_path.rglob("rollout-*") if b"said" in path.read_bytes()]
+        assert len(names) == {"delete": 0, "erase": 0, "append": 2}.get(change, 1)
+        left = [] if change == "delete" else [thread]
+        assert [each.id for each in fresh.list(chosen=ThreadFilter(archived=None)).data] == left
+
+
+def test_two_files_of_one_name_are_refused(tmp_path: Path, store: ThreadStore, thread: str) -> None:
+    location = store.read(thread).location
+    archive = tmp_path / "archived_sessions"
+    archive.mkdir(exist_ok=True)
+    shutil.copy(tmp_path / location, archive)
+    with ThreadStore.open(tmp_path, durability="os") as fresh, pytest.raises(AmbiguousRollout):
+        fresh.turns(thread)

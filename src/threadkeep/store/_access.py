@@ -360,6 +360,9 @@ def current_of(thread_id: str, backend: Backend, refs: list[RolloutRef], facts: 
     newest = max(open_to_all, key=newness)
     if pointed is None:
         twins = [ref for ref in open_to_all if ref.rollout_id == newest.rollout_id]
+        if len(twins) > 1 and len({backend.stat(ref).identity for ref in twins}) == 1:
+            # A power cut in the middle of a move may have kept both names of the one file (btrfs).
+            return min(twins, key=lambda ref: ref.archived)
         if len(twins) > 1:
             places = " and ".join(ref.location for ref in twins)
             raise AmbiguousRollout(

@@ -8,7 +8,7 @@ is full.
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 
@@ -42,7 +42,7 @@ class _Cursor(msgspec.Struct, array_like=True):
 
     sort: SortKey
     inclusive: bool
-    key: int
+    key: Annotated[int, msgspec.Meta(ge=-(1 << 62), le=1 << 62)]
     thread: str
 
 

@@ -30,6 +30,7 @@ from threadkeep.backends.local._lock import FileLease, LockFolder
 from threadkeep.backends.local._marks import MarksFile
 from threadkeep.backends.local._names import Names
 from threadkeep.backends.local._pins import PinFolder
+from threadkeep.backends.local._second_names import drop_second_names
 from threadkeep.backends.local._source import FileSource, TailCache, ZstdSource, decode_stream, with_room
 from threadkeep.errors import Conflict, StorageFailure, ThreadNotFound
 from threadkeep.ids import Clock, IdSource, SystemClock, Uuid7Source, is_id, timestamp_ms, utc
@@ -380,6 +381,7 @@ class LocalBackend:
         location = f"{folder}/{file}"
         source, target = self.path_of(ref), os.path.join(self.home, location)
         try:
+            drop_second_names(self, ref)
             self._folders.make(os.path.dirname(target), durable=True)
             if not self.files.exists(target):
                 self.files.rename(source, target)
@@ -399,6 +401,7 @@ class LocalBackend:
         lease.check()
         path = self.path_of(ref)
         try:
+            drop_second_names(self, ref)
             # The plain form last: it hides a compressed one beside it, which must not be seen again.
             plain = path.removesuffix(".zst")
             for form in (f"{plain}.zst", plain):
@@ -418,6 +421,7 @@ class LocalBackend:
         plain = RolloutRef(ref.rollout_id, ref.thread_id, ref.location.removesuffix(".zst"), ref.archived)
         path = self.path_of(plain)
         try:
+            drop_second_names(self, ref)
             self._aside.replace(path, pieces)
             if ref.compressed:
                 self.files.unlink(self.path_of(ref))

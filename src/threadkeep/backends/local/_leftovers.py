@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from threadkeep.backends._protocol import Leftover, RolloutRef
 from threadkeep.backends.local._layout import KEPT, OWN_FOLDER, PLACES, parse_name
+from threadkeep.backends.local._second_names import drop_second_names, is_second_name
 from threadkeep.backends.local._source import FileSource
 from threadkeep.errors import Conflict, StorageFailure, ThreadkeepError
 from threadkeep.records import Cost
@@ -32,6 +33,7 @@ def leftovers(home: LocalBackend) -> Iterator[Leftover]:
         yield from _temporary(home, folder)
         if _holds_rollouts(folder):
             yield from _twins(home, folder)
+    yield from _second_names(home)
     yield from _locks(home)
     yield from _rows(home)
     yield from _astray(home)
@@ -54,14 +56,16 @@ def clear(home: LocalBackend, leftover: Leftover) -> bool:
         elif leftover.kind == "stale-lock" and leftover.thread is not None:
             home.lease(leftover.thread).release()  # taking and giving back removes the file, by the protocol
         elif leftover.kind == "both-forms" and leftover.thread is not None:
-            lease = home.lease(leftover.thread)
-            try:
+            with _leased(home, leftover.thread):
                 if not _holds(home, leftover.path or ""):
                     return False
                 home.files.unlink(path)
                 home.files.sync_folder(os.path.dirname(path))
-            finally:
-                lease.release()
+        elif leftover.kind == "second-name" and leftover.thread is not None:
+            with _leased(home, leftover.thread):
+                for ref, second in _under_two_names(home, home.rollouts_of(leftover.thread)):
+                    if second.location == leftover.path:
+                        drop_second_names(home, ref)
         elif leftover.kind == "stale-rows":
             for rollout_id in _rows_of_nothing(home):
                 home.catalog.forget(rollout_id)
@@ -72,6 +76,15 @@ def clear(home: LocalBackend, leftover: Leftover) -> bool:
     except OSError as error:
         raise StorageFailure(f"it was not removed: {error.strerror}", path=path) from error
     return True
+
+
+@contextlib.contextmanager
+def _leased(home: LocalBackend, thread_id: str) -> Iterator[None]:
+    lease = home.lease(thread_id)
+    try:
+        yield
+    finally:
+        lease.release()
 
 
 def unfinished(home: LocalBackend) -> Iterator[tuple[str, Source]]:
@@ -187,6 +200,31 @@ def _holds(home: LocalBackend, location: str) -> bool:
             )
         except ThreadkeepError:
             return False  # what cannot be read is not the same
+
+
+# A rollout under two names
+
+
+def _second_names(home: LocalBackend) -> Iterator[Leftover]:
+    for ref, second in _under_two_names(home, [ref for ref, _ in home.stats()]):
+        yield Leftover(
+            "second-name",
+            "info",
+            f"the rollout has two names, as a power cut in the middle of a move may leave it; {ref.location} stays",
+            path=second.location,
+            thread=ref.thread_id,
+            removable=True,
+        )
+
+
+def _under_two_names(home: LocalBackend, refs: list[RolloutRef]) -> Iterator[tuple[RolloutRef, RolloutRef]]:
+    """The name that stays and the other one: what is read is the one outside the archive."""
+    first: dict[str, RolloutRef] = {}
+    for second in sorted(refs, key=lambda ref: (ref.archived, ref.location)):
+        ref = first.setdefault(second.rollout_id, second)
+        with contextlib.suppress(OSError):
+            if is_second_name(home, second, ref):
+                yield ref, second
 
 
 def _locks(home: LocalBackend) -> Iterator[Leftover]:
