@@ -222,7 +222,11 @@ def read_inheritance(access: Access, *, progress: Callable[[int], None] | None =
 
 def _links(access: Access, backend: Backend, missed: list[str]) -> Iterator[tuple[Link, str | None]]:
     """Each rollout's link, and why it could not be read; what could not even be looked at is added to ``missed``."""
-    for ref, stat in backend.stats(missed):
+    seen: set[tuple[str, str]] = set()
+    for ref, stat in sorted(backend.stats(missed), key=lambda found: found[0].archived):
+        if (ref.rollout_id, stat.identity) in seen:
+            continue  # a second name of the same file: a power cut in the middle of a move may have left it
+        seen.add((ref.rollout_id, stat.identity))
         link = Link(ref, stat.size, stat.mtime_ns)
         try:
             source = backend.open(ref, Cost())
