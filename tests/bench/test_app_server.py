@@ -175,6 +175,22 @@ def test_a_message_that_a_client_lost_fails_the_command(
         assert f"out of order: {len(wrong) or 'nothing'}" in said.out.decode()
 
 
+def test_a_request_that_was_refused_fails_the_command(
+    report: AppServerReport, monkeypatch: pytest.MonkeyPatch, capsysbinary: Any
+) -> None:
+    row = report.rows[0]
+    refused = msgspec.structs.replace(row, threadkeep=msgspec.structs.replace(row.threadkeep, error="not so"))
+    monkeypatch.setattr(
+        _appserver, "bench_app_server", lambda *_, **__: msgspec.structs.replace(report, rows=[refused])
+    )
+    monkeypatch.setattr("threadkeep.cli._bench_appserver.check_space", lambda *_: None)
+
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["bench", "app-server"])
+    assert ended.value.code == 1
+    assert f"threadkeep refused {row.call}" in capsysbinary.readouterr().err.decode()
+
+
 def test_without_codex_it_says_so_and_measures_threadkeep() -> None:
     told = measured("--parts", "beside")
 
@@ -431,3 +447,23 @@ def test_one_small_request_is_measured_however_short_the_large_answer() -> None:
     assert size == 7
     assert taken
     assert set(taken) == {1.5}
+
+
+@pytest.mark.parametrize("said", [b"{", b"5", b'{"id":1,"error":"no"}', b"\xff{}"])
+def test_a_small_request_whose_answer_cannot_be_read_is_told(said: bytes) -> None:
+    class Odd(Script):
+        def receive(self) -> bytes:
+            return said
+
+    with pytest.raises(Failed, match="initialize: "):
+        _appserver_beside.Client(Odd())  # type: ignore[arg-type]  # a fake
+
+
+def test_a_client_of_the_crowd_gives_up_on_a_server_that_answers_others() -> None:
+    class Others(Script):
+        def receive(self) -> bytes:
+            return b'{"id":"other","result":{}}'
+
+    member = _Member(7, Others(), "shared", "/")  # type: ignore[arg-type]  # a fake
+    with pytest.raises(Failed, match="answered 20 other requests"):
+        member.request("thread/read", {})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from threadkeep.bench._appserver_process import Failed, memory_of
+from threadkeep.bench._appserver_process import UNREADABLE, Failed, memory_of
 from threadkeep.bench._appserver_report import Beside
 from threadkeep.bench._appserver_socket import Closed, SocketClient
 
@@ -22,6 +22,13 @@ _ALONE: Final = 300
 _PAUSE_SECONDS: Final = 0.002
 _MOST: Final = 100_000
 """Small requests that are sent at most."""
+
+
+class _Message(msgspec.Struct):
+    id: Any = None
+    method: str | None = None
+    error: dict[str, Any] | None = None
+    result: Any = None
 
 
 class Client:
@@ -47,16 +54,20 @@ class Client:
         """Ask, and wait for the result.
 
         Raises:
-            Failed: The server refused.
+            Failed: The server refused, or said what is no answer.
         """
         number = next(self._ids)
         self._socket.send(msgspec.json.encode({"id": number, "method": method, "params": params}))
         while True:
-            message = msgspec.json.decode(self._socket.receive())
-            if message.get("id") == number and "method" not in message:
-                if "error" in message:
-                    raise Failed(f"{method}: {message['error'].get('message')}")
-                return message["result"]
+            said = self._socket.receive()
+            try:
+                message = msgspec.json.decode(said, type=_Message)
+            except UNREADABLE as error:
+                raise Failed(f"{method}: {error}: {said[:200].decode('utf-8', 'replace')}") from error
+            if message.id == number and message.method is None:
+                if message.error is not None:
+                    raise Failed(f"{method}: {message.error.get('message')}")
+                return message.result
 
     def request_size(self, method: str, params: dict[str, Any]) -> int:
         """Ask, and wait for the whole answer; its bytes. What it says is dropped."""
@@ -92,7 +103,11 @@ def beside(name: str, port: int, pid: int, thread_id: str, cwd: str) -> Beside:
     """
     with SocketClient(port) as first, SocketClient(port) as second:
         large, small = Client(first), Client(second)
-        own = small.request("thread/start", {"cwd": cwd})["thread"]["id"]
+        started = small.request("thread/start", {"cwd": cwd})
+        try:
+            own = started["thread"]["id"]
+        except (KeyError, TypeError) as error:
+            raise Failed(f"thread/start: the answer has no thread: {str(started)[:200]}") from error
         asked = itertools.cycle(
             (
                 ("thread/read", {"threadId": own, "includeTurns": False}),

@@ -86,6 +86,8 @@ class _Member:
                 self._hear(message)
             elif message["id"] != self._ids:
                 self.wrong.append(f"client {self.number} asked {self._ids} and was answered {message['id']}")
+                if len(self.wrong) >= _MOST_WRONG:
+                    raise Failed(f"{method}: it was answered {_MOST_WRONG} other requests")
             else:
                 break
         self.taken.append((time.perf_counter_ns() - started) / 1e6)

@@ -171,8 +171,14 @@ class AppServerReport(msgspec.Struct):
 
     @property
     def wrong(self) -> list[str]:
-        """Sentences on what the clients of crowds lost, heard twice or out of order."""
-        return [sentence for crowd in self.crowds for sentence in crowd.wrong]
+        """Sentences on what was refused, and on what the clients of crowds lost, heard twice or out of order."""
+        refused = [
+            f"{server} refused {row.call} ({row.mode}, {row.size:,} bytes): {served.error}"
+            for row in self.rows
+            for server, served in (("threadkeep", row.threadkeep), ("Codex", row.codex))
+            if served is not None and served.error is not None
+        ]
+        return [*refused, *(sentence for crowd in self.crowds for sentence in crowd.wrong)]
 
 
 def took(taken: Sequence[float]) -> Took:

@@ -68,7 +68,7 @@ def app_server(
 
     Every request to a process that was just started, beside the same request to Codex's where Codex is installed; small
     requests beside a large answer; many clients at once: where one of them loses a message, hears it twice or out of
-    order, that is told, and the exit code is 1. Touches no home of yours.
+    order, or a server refuses what it is asked, that is told, and the exit code is 1. Touches no home of yours.
     """
     from threadkeep.bench._appserver import bench_app_server as run
     from threadkeep.bench._appserver import bytes_needed
