@@ -161,6 +161,13 @@ MUTATIONS: Final = (
         "tests/store/test_moved_meanwhile.py::test_both_names_that_a_power_cut_left_of_a_move_are_one_rollout[erase]",
     ),
     Mutation(
+        "bytes that were erased meanwhile are sealed as the right ones",
+        "src/threadkeep/store/_verify_inherited.py",
+        "if source.size >= seal.end and _seal_of(source, seal.end, told) == seal:",
+        "if source.size >= seal.end:",
+        "tests/store/test_erase.py::test_bytes_that_were_erased_while_they_were_verified_first_are_not_sealed[local]",
+    ),
+    Mutation(
         "a removal is not flushed",
         "src/threadkeep/backends/local/_backend.py",
         "                    self.files.unlink(form)\n            self.files.sync_folder(os.path.dirname(path))\n",

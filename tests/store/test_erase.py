@@ -9,10 +9,14 @@ from tests.store.threads import LEGACY, PAGINATED, add_turns, all_bytes, context
 
 from threadkeep.backends.local import LocalBackend
 from threadkeep.errors import InvalidRequest, StorageFailure, ThreadBusy, ThreadNotFound
-from threadkeep.store import NewRecord, ThreadStore
+from threadkeep.store import NewRecord, ThreadStore, _verify_inherited
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from threadkeep.backends import Seal
+    from threadkeep.records import Source
 
 SECRET = 'sk-"quoted"\\path/ä€\nend'
 
@@ -147,6 +151,25 @@ def test_what_was_sealed_by_verifying_is_verified_after_it_was_erased_from(store
     child = store.fork(root).id
     assert store.verify(child).ok
     store.erase(root, "TOPSECRET")
+    assert store.verify(child).ok
+    assert store.verify(child).ok
+
+
+def test_bytes_that_were_erased_while_they_were_verified_first_are_not_sealed(
+    store: ThreadStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = new_thread(store, "TOPSECRET", "two")
+    child = store.fork(root).id
+    seal_of = _verify_inherited._seal_of
+
+    def erased_meanwhile(source: Source, end: int, told: Callable[[], None]) -> Seal:
+        monkeypatch.undo()
+        seal = seal_of(source, end, told)
+        store.erase(root, "TOPSECRET")
+        return seal
+
+    monkeypatch.setattr(_verify_inherited, "_seal_of", erased_meanwhile)
+    store.verify(child)
     assert store.verify(child).ok
     assert store.verify(child).ok
 

@@ -7,16 +7,16 @@ import itertools
 from typing import TYPE_CHECKING, Final
 
 from threadkeep.backends import Seal
-from threadkeep.errors import StorageFailure
+from threadkeep.errors import Conflict, StorageFailure
 from threadkeep.lineage import next_ordinal
-from threadkeep.records import PAGINATED
+from threadkeep.records import PAGINATED, Cost
 from threadkeep.store._comparison import Comparison
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from threadkeep.lineage import Lineage, Segment
-    from threadkeep.records import Cost, Damage, Source
+    from threadkeep.records import Damage, Source
     from threadkeep.store._access import Access
     from threadkeep.store._verification import Check
 
@@ -123,23 +123,40 @@ def _compare_seal(
     access: Access, child: Segment, base: Segment, inheritance: Comparison, told: Callable[[], None]
 ) -> None:
     """The bytes that are inherited are those that were read when they were verified first: then they are sealed."""
-    import hashlib
-
-    digest = hashlib.sha256()
-    for start in range(0, base.end, _PIECE):
-        digest.update(base.source.read(start, min(_PIECE, base.end - start)))
-        told()
-    seal = Seal(base.rollout_id, base.end, digest.hexdigest())
+    seal = _seal_of(base.source, base.end, told)
     known = access.backend.sealed(child.rollout_id)
     if known is None or (known.base, known.end) != (seal.base, seal.end):
-        with contextlib.suppress(StorageFailure):  # a home that cannot be written to is verified all the same
-            access.backend.set_seal(child.rollout_id, seal)
+        # A home that cannot be written to, or in which somebody deletes for long, is verified all the same.
+        with contextlib.suppress(StorageFailure, Conflict):
+            _set_seal(access, child.rollout_id, seal, told)
         return
     inheritance.holds(
         f"the {base.end} bytes of rollout {base.rollout_id} that rollout {child.rollout_id} inherits are not what they "
         "were when they were verified first",
         true=known == seal,
     )
+
+
+def _set_seal(access: Access, child: str, seal: Seal, told: Callable[[], None]) -> None:
+    """Remember it where these are the bytes still: an erasure may have changed them since they were opened."""
+    with access.backend.guard(exclusive=False):
+        for source in access.sources(seal.base, Cost()):
+            try:
+                if source.size >= seal.end and _seal_of(source, seal.end, told) == seal:
+                    access.backend.set_seal(child, seal)
+                    return
+            finally:
+                source.close()
+
+
+def _seal_of(source: Source, end: int, told: Callable[[], None]) -> Seal:
+    import hashlib
+
+    digest = hashlib.sha256()
+    for start in range(0, end, _PIECE):
+        digest.update(source.read(start, min(_PIECE, end - start)))
+        told()
+    return Seal(source.rollout_id, end, digest.hexdigest())
 
 
 def _first_difference(one: Source, other: Source, end: int, told: Callable[[], None]) -> int | None:
