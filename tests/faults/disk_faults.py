@@ -112,6 +112,9 @@ class Faults(Files):
                 _write(fd, held)
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
+    def sync_file_system(self, fd: int) -> None:
+        self._call("fsync")
+
     def stat(self, path: str) -> os.stat_result:
         self._call("stat")
         return super().stat(path)

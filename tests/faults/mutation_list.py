@@ -168,6 +168,13 @@ MUTATIONS: Final = (
         "tests/store/test_erase.py::test_bytes_that_were_erased_while_they_were_verified_first_are_not_sealed[local]",
     ),
     Mutation(
+        "what was erased may come back from the journal",
+        "src/threadkeep/store/_erase.py",
+        "        access.backend.settle()",
+        "        pass",
+        "tests/store/test_erase.py::test_no_power_cut_brings_back_what_was_erased",
+    ),
+    Mutation(
         "a removal is not flushed",
         "src/threadkeep/backends/local/_backend.py",
         "                    self.files.unlink(form)\n            self.files.sync_folder(os.path.dirname(path))\n",

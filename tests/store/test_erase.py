@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.backends.local.homes import RecordingFiles
 from tests.store.threads import LEGACY, PAGINATED, add_turns, all_bytes, context_of, new_thread, turn_ids
 
 from threadkeep.backends.local import LocalBackend
@@ -172,6 +173,18 @@ def test_bytes_that_were_erased_while_they_were_verified_first_are_not_sealed(
     store.verify(child)
     assert store.verify(child).ok
     assert store.verify(child).ok
+
+
+def test_no_power_cut_brings_back_what_was_erased(tmp_path: Path) -> None:
+    files = RecordingFiles()
+    with ThreadStore(LocalBackend(str(tmp_path), files=files), durability="fsync") as store:
+        root = new_thread(store, "TOPSECRET", "two")
+        store.fork(root)
+        files.calls.clear()
+        store.erase(root, "TOPSECRET")
+    changes = [call for call, path in files.calls if call != "fsync" and not path.endswith(".lock")]
+    assert "rename" in changes
+    assert changes[-1] == "syncfs"
 
 
 def test_a_second_copy_of_a_rollout_is_cleaned_as_well(tmp_path: Path) -> None:

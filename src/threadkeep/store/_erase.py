@@ -21,7 +21,7 @@ from threadkeep.store._models import Erasure
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from threadkeep.backends import Backend, Lease, Pin
+    from threadkeep.backends import Backend, Lease, Pin, RolloutRef
     from threadkeep.records import Source
     from threadkeep.store._access import Access, Located
     from threadkeep.store._inheritance import Inheritance
@@ -85,11 +85,13 @@ def erase(access: Access, located: Located, text: str) -> Erasure:
             held.callback(leases[thread].release)
         _drop_unfinished(access.backend, eraser)
         for link in hit:
+            link.ref = _where_now(access.backend_of(link.ref.thread_id), link.ref)
             _overwrite(access, inheritance, link, eraser, leases[link.ref.thread_id])
             erasure.rollouts.append(link.ref.location)
         _clean_pins(access, links, eraser, erasure)
         for rollout in {link.ref.rollout_id for link in links} | {link.base for link in links if link.base is not None}:
             access.backend.catalog.forget(rollout)
+        access.backend.settle()  # no file that held the text comes back
     access.forget_totals()
     if not access.backend.catalog.compact():
         erasure.unreachable.append(
@@ -175,6 +177,12 @@ def _same_shape(intact: bool, before: bytes, after: bytes) -> bool:
         elif not isinstance(one, str) and one != other:
             return False
     return True
+
+
+def _where_now(backend: Backend, ref: RolloutRef) -> RolloutRef:
+    """Where a rollout lies; its lease is held: until then it may have been moved."""
+    there = backend.rollouts_of(ref.thread_id)
+    return ref if ref in there else next((each for each in there if each.rollout_id == ref.rollout_id), ref)
 
 
 def _overwrite(access: Access, inheritance: Inheritance, link: Link, eraser: _Eraser, lease: Lease) -> None:

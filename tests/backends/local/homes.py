@@ -131,6 +131,9 @@ class QuickFiles(Files):
     def fsync(self, fd: int) -> None:
         pass
 
+    def sync_file_system(self, fd: int) -> None:
+        pass
+
 
 class FaultyFiles(Files):
     """Fails the n-th call.
@@ -194,6 +197,9 @@ class RecordingFiles(Files):
 
     def fsync(self, fd: int) -> None:
         self.calls.append(("fsync", self.names[fd]))
+
+    def sync_file_system(self, fd: int) -> None:
+        self.calls.append(("syncfs", self.names[fd]))
 
     def link(self, source: str, target: str) -> None:
         self.calls.append(("link", target))

@@ -142,7 +142,7 @@ class LocalBackend:
         return self._names.of_thread(thread_id)
 
     def stats(self, missed: list[str] | None = None) -> Iterator[tuple[RolloutRef, RolloutStat]]:
-        """Every rollout with its size, time and identity; one pass over the folders."""
+        """Every rollout with its size, time and identity."""
         return self._names.stats(missed)
 
     def by_creation(
@@ -547,11 +547,19 @@ class LocalBackend:
         return unfinished(self)
 
     def settle(self) -> None:
-        """Flush the folders of all rollouts: what is not found there stays away, whatever a power cut takes back."""
-        for folder in rollout_folders(self):
+        """Flush the folders of all rollouts: what is not found there stays away, whatever a power cut takes back.
+
+        Then the whole file system, where that can be asked for: btrfs may bring back a name that a file had before it
+        was renamed, though its folder was flushed since, until what it keeps for a flush is part of the file system.
+        """
+        for folder in (*rollout_folders(self), ""):
             path = os.path.join(self.home, folder)
             try:
-                self.files.sync_folder(path)
+                fd = self.files.open(path, os.O_RDONLY | os.O_DIRECTORY)
+                try:
+                    self.files.fsync(fd) if folder else self.files.sync_file_system(fd)
+                finally:
+                    self.files.close(fd)
             except OSError as error:
                 raise StorageFailure(f"cannot flush the folder: {error.strerror}", path=path) from error
 

@@ -59,6 +59,15 @@ class Files:
         else:
             os.fsync(fd)
 
+    def sync_file_system(self, fd: int) -> None:
+        """Flush everything on the file system of an open folder, where the system can (Linux)."""
+        import ctypes
+
+        syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+        if syncfs is not None and syncfs(fd) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+
     def drop_cache(self, fd: int) -> None:
         """Ask the system to forget its cached pages of a file, so that the next read sees the disk."""
         if hasattr(os, "posix_fadvise"):
