@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from threadkeep.backends.local import Files
+from threadkeep.backends.local import Files, LocalBackend
 from threadkeep.backends.local._append import FileAppender
 from threadkeep.errors import DurabilityUnknown, LeaseLost, StorageFailure
 from threadkeep.records import Cost
+from threadkeep.store import ThreadStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,6 +64,28 @@ class RecordingFiles(Files):
 
 def opened(path: Path, files: Files, lease: HeldLease | None = None, *, durable: bool = True) -> FileAppender:
     return FileAppender(files, str(path), "r", lease or HeldLease(), Cost(), durable=durable)
+
+
+def test_a_writer_looks_at_its_lease_once_a_record_and_misses_no_loss_of_it(tmp_path: Path) -> None:
+    class CountingFiles(Files):
+        looks = 0
+
+        def stat(self, path: str) -> os.stat_result:
+            self.looks += path.endswith(".lock")
+            return super().stat(path)
+
+    files = CountingFiles()
+    with ThreadStore(LocalBackend(str(tmp_path), files=files)) as store:
+        writer = store.create(cwd=str(tmp_path))
+        writer.append("turn_context", {"model": "m"})
+        before = files.looks
+        for _ in range(3):
+            writer.append("turn_context", {"model": "m"})
+        assert files.looks - before == 3
+        os.unlink(tmp_path / "thread-writer-locks" / f"{writer.thread_id}.lock")
+        with pytest.raises(LeaseLost):
+            writer.append("turn_context", {"model": "m"})
+        writer.close()
 
 
 def test_one_record_is_one_write_and_its_offset_is_returned(tmp_path: Path) -> None:

@@ -18,10 +18,10 @@ import sys
 import tempfile
 import time
 import traceback
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Final, NamedTuple, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["Outcome", "main"]
 
@@ -195,11 +195,12 @@ class _Runner:
             self.broken = " ".join(f"{type(error).__name__}: {error}".split())[:300]
             self.kept = os.path.join(self.place, f"broken-{os.getpid()}-{self.inputs}")
             shutil.copyfile(os.path.join(self.place, "now"), self.kept)
-            self.note()
             raise
+        finally:
+            self._note()
 
-    def note(self) -> None:
-        """Write down how far it came."""
+    def _note(self) -> None:
+        """Write down how far it came, after each input: libFuzzer ends the process without a word to Python."""
         noted = {"inputs": self.inputs, "broken": self.broken, "kept": self.kept}
         with open(os.path.join(self.place, _NOTE), "w", encoding="utf-8") as file:
             json.dump(noted, file)
@@ -235,7 +236,6 @@ def _edits(target: str, options: argparse.Namespace) -> int:
             runner(edited(chance.choice(seeds), _some(chance), tokens, seeds))
     except Exception:  # noqa: BLE001  # it is told and kept already
         return 1
-    runner.note()
     return 0
 
 
@@ -263,10 +263,6 @@ def _guided(target: str, options: argparse.Namespace) -> int:
     def edit(data: bytes, most: int, seed: int) -> bytes:
         return edited(data, _some(random.Random(seed)), tokens, seeds)[:most]
 
-    def ended(*_: Any) -> None:
-        runner.note()
-
-    _at_exit(ended)
     started = [
         sys.argv[0],
         inputs,
@@ -278,24 +274,9 @@ def _guided(target: str, options: argparse.Namespace) -> int:
         "-timeout=1000000",  # each input has an alarm of its own; 0 would set off libFuzzer's after a second
         "-print_final_stats=1",
     ]
-    atheris.Setup(started, _noting(runner), custom_mutator=edit)
+    atheris.Setup(started, runner, custom_mutator=edit)
     atheris.Fuzz()
     return 0
-
-
-def _noting(runner: _Runner) -> Callable[[bytes], None]:
-    def run(data: bytes) -> None:
-        runner(data)
-        if runner.inputs % 20 == 0:  # libFuzzer ends the process without a word to Python
-            runner.note()
-
-    return run
-
-
-def _at_exit(ended: Callable[..., None]) -> None:
-    import atexit
-
-    atexit.register(ended)
 
 
 def _loaded() -> None:

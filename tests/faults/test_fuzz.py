@@ -45,7 +45,7 @@ def test_what_broke_once_holds(path: Path) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_hard_inputs(name: str) -> None:
-    for data in TARGETS[name].seeds():
+    for data in (*TARGETS[name].seeds(), *TARGETS[name].hard()):
         TARGETS[name].run(data)
 
 
@@ -103,3 +103,9 @@ def test_a_target_that_got_no_input_proves_nothing(tmp_path: Path, monkeypatch: 
     outcome = fuzz._target("ids", 1.0, argparse.Namespace(seed=1, plain=True), str(tmp_path))
     assert outcome.inputs == 0
     assert "no input" in str(outcome.broken)
+
+
+def test_each_input_counts_however_its_process_ends(tmp_path: Path) -> None:
+    runner = fuzz._Runner("ids", str(tmp_path))
+    runner(b"01a2")
+    assert fuzz._noted(str(tmp_path)) == (1, None, None)

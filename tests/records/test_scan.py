@@ -80,6 +80,18 @@ def test_a_reverse_scan_reads_one_block_more_than_it_needs(small_blocks: int) ->
     assert source.cost.bytes_read <= 70 + 4 * small_blocks
 
 
+def test_who_wants_one_record_does_not_read_a_block_of_them() -> None:
+    data = b"".join(b"%06d\n" % number for number in range(200_000))
+    for wanted in (
+        lambda source: next(lines_backward(source, len(data))),
+        lambda source: next(lines_forward(source, 0, len(data))),
+        committed_end,
+    ):
+        source = BytesSource(data)
+        wanted(source)
+        assert source.cost.bytes_read <= _scan.BLOCK_BYTES // 8
+
+
 @pytest.mark.slow
 def test_a_record_of_100_megabytes_is_one_line() -> None:
     big = b"z" * 100_000_000

@@ -114,6 +114,13 @@ def test_folders_are_compared_as_wholes_and_through_links(store: ThreadStore, tm
     assert below not in listed(store, cwd=str(real))
 
 
+def test_a_folder_that_no_system_has_does_not_end_a_list(store: ThreadStore, tmp_path: Path) -> None:
+    here, nowhere = spawned(store, None, cwd=str(tmp_path)), spawned(store, None, cwd="/a\0b")
+    assert listed(store, cwd=str(tmp_path)) == {here}
+    assert listed(store, cwd="/a\0b") == {nowhere}
+    assert listed(store, cwd="\0") == set()
+
+
 def test_texts_are_found_as_they_stand_or_in_any_case(store: ThreadStore) -> None:
     thread = new_thread(store, "Needle in the hay")
     named = new_thread(store, "something else")

@@ -422,39 +422,26 @@ def item_of(record: Record) -> ItemParts | None:
     Does not count: a damaged line, an item of unknown type, and one that does not fit its schema, or whose metadata
     does not.
     """
-    found = _cut(record)
-    if found is None:
-        parts = record.parts()
-        found = _item_of_parts(*parts) if parts is not None else None
-    return found
-
-
-def _cut(record: Record) -> ItemParts | None:
-    """What `item_of` answers for a line in the form that Codex writes, which need not be decoded twice for it.
-
-    The line's head is known; where what follows it is one JSON object, then metadata that is another, then the end,
-    they are payload and metadata, whatever they hold. None for a line of any other form.
-    """
-    start, line = record.payload_start, record.line
-    if start is None or len(line) > _COPIED or line[-2:] != b"}}" or not (line.isascii() or is_utf8(line)):
-        return None
-    named = line.rfind(_METADATA, start)
-    try:
-        if named < 0:
-            payload = _Raw(line[start:-1])
-            return payload, EMPTY_RAW, _decode_item(payload), None
-        payload, harness = _Raw(line[start : named + 1]), _Raw(line[named + _BEFORE_METADATA : -1])
-        return payload, harness, _decode_item(payload), _decode_metadata(harness)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        return None
+    # A line in the form that Codex writes need not be decoded twice: its head is known, and where what follows is one
+    # JSON object, then metadata that is another, then the end, they are payload and metadata, whatever they hold.
+    start, line = record.payload_start(), record.line
+    if start is not None and line[-2:] == b"}}" and len(line) <= _COPIED and (line.isascii() or is_utf8(line)):
+        named = line.rfind(_METADATA, start)
+        try:
+            if named < 0:
+                payload = _Raw(line[start:-1])
+                return payload, EMPTY_RAW, _decode_item(payload), None
+            payload, harness = _Raw(line[start : named + 1]), _Raw(line[named + _BEFORE_METADATA : -1])
+            return payload, harness, _decode_item(payload), _decode_metadata(harness)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            pass  # the line may have another form
+    parts = record.parts()
+    return _item_of_parts(*parts) if parts is not None else None
 
 
 def _item_of_parts(payload: msgspec.Raw, harness: msgspec.Raw) -> ItemParts | None:
     """The same for lines of every form, piece by piece."""
-    item = response_item(payload)
-    if item is None or isinstance(item, str):
-        return None
     try:
-        return payload, harness, item, harness_metadata(harness)
-    except ValueError:
+        return payload, harness, _decode_item(payload), _decode_metadata(harness) if len(harness) else None
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return None

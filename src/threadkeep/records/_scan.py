@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 __all__ = ["BLOCK_BYTES", "MAX_RECORD_BYTES", "Source", "committed_end", "lines_backward", "lines_forward"]
 
 BLOCK_BYTES: Final = 128 * 1024
-"""Bytes fetched at a time. A scan reads at most one block more than it needs."""
+"""Bytes fetched at a time, once a scan is under way: it begins with an eighth and doubles, since many a scan wants a
+record or two. It reads at most one block more than it needs."""
 
 _LARGEST_BLOCK: Final = 8 * 1024 * 1024
-"""Blocks double up to this size while no newline is found, so that a record of 100 MB costs a few dozen fetches."""
+"""Blocks double on up to this size while no newline is found, so that a record of 100 MB costs a few dozen fetches."""
 
 MAX_RECORD_BYTES: Final = 512 * 1024 * 1024
 """A longer line is reported as damage and stepped over without being held in memory."""
@@ -77,7 +78,7 @@ def lines_backward(source: Source, end: int, start: int = 0) -> Iterator[tuple[i
     if end <= start:
         return
     position = end
-    block = BLOCK_BYTES
+    block = _first_block()
     pieces: list[bytes] = []  # of the line whose beginning has not been found yet, newest first
     held = 0  # bytes in pieces, counted on when they are no longer kept
     skip_newline = True  # the newline that ends the newest line separates nothing
@@ -91,8 +92,8 @@ def lines_backward(source: Source, end: int, start: int = 0) -> Iterator[tuple[i
             if data[-1] == 0x0A:
                 high -= 1
         cut = data.rfind(b"\n", 0, high)
+        block = _next_block(block, found=cut >= 0)
         if cut >= 0:
-            block = BLOCK_BYTES
             if pieces or held:
                 held += high - cut - 1
                 pieces.append(data[cut + 1 : high])
@@ -103,11 +104,10 @@ def lines_backward(source: Source, end: int, start: int = 0) -> Iterator[tuple[i
             high = cut
             cut = data.rfind(b"\n", 0, high)
             while cut >= 0:
-                yield position + cut + 1, data[cut + 1 : high]
+                low = cut + 1
+                yield position + low, data[low:high]
                 high = cut
                 cut = data.rfind(b"\n", 0, high)
-        else:
-            block = min(block * 2, _LARGEST_BLOCK)
         held += high
         if held <= MAX_RECORD_BYTES:
             pieces.append(data[:high])
@@ -129,14 +129,14 @@ def lines_forward(source: Source, start: int, end: int) -> Iterator[tuple[int, b
     r"""The lines of ``source[start:end]``, oldest first: the same pairs as `lines_backward`, in the other order."""
     position = start
     line_start = start
-    block = BLOCK_BYTES
+    block = _first_block()
     pieces: list[bytes] = []
     held = 0
     while position < end:
         data = source.read(position, min(block, end - position))
         low = 0
         cut = data.find(b"\n")
-        block = min(block * 2, _LARGEST_BLOCK) if cut < 0 else BLOCK_BYTES
+        block = _next_block(block, found=cut >= 0)
         while cut >= 0:
             if pieces or held:
                 held += cut - low
@@ -168,12 +168,21 @@ def committed_end(source: Source) -> int:
     Every operation fixes its end once, here: what follows is a line that is being written, or the torn tail of one.
     """
     position = source.size
-    block = BLOCK_BYTES
+    block = _first_block()
     while position > 0:
         size = min(block, position)
         position -= size
         cut = source.read(position, size).rfind(b"\n")
         if cut >= 0:
             return position + cut + 1
-        block = min(block * 2, _LARGEST_BLOCK)
+        block = _next_block(block, found=False)
     return 0
+
+
+def _first_block() -> int:
+    return max(1, BLOCK_BYTES // 8)
+
+
+def _next_block(block: int, *, found: bool) -> int:
+    """How much to fetch next, after a block in which a newline was found, or none."""
+    return min(block * 2, BLOCK_BYTES if found else _LARGEST_BLOCK)

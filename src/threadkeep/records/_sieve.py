@@ -51,8 +51,10 @@ def sifted(lines: Iterable[tuple[int, bytes | None]], sieve: Sieve, cost: Cost) 
             if len(line) >= _SHORTEST or not line.isspace():
                 yield record_of(offset, line)
             continue
-        key = head[3]
-        names = known[key] if key in known else sieve.learn(key)
+        try:
+            names = known[head[3]]
+        except KeyError:
+            names = sieve.learn(head[3])
         if names is None:
             cost.records_seen += 1
         else:

@@ -24,12 +24,8 @@ class ContextItem(msgspec.Struct, omit_defaults=True, gc=False):
 
     payload: msgspec.Raw
     position: Position
-    metadata: msgspec.Raw = EMPTY_RAW
+    metadata: msgspec.Raw = EMPTY_RAW  # that very object where there is none: defaults are left out by identity
     checkpointed: bool = False
-
-    def __post_init__(self) -> None:
-        if not len(self.metadata):
-            self.metadata = EMPTY_RAW  # the very object: msgspec leaves defaults out by identity
 
 
 class Window(msgspec.Struct, frozen=True):

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 from threadkeep.ids import timestamp_ms, utc
 from threadkeep.records import LEGACY, TaskStarted, lines_backward, lines_forward, record_of, records_of
-from threadkeep.replay._at import record_at
+from threadkeep.replay._at import named_turn, record_at
 from threadkeep.replay._before_envelope import as_told
+from threadkeep.replay._copied import own_from
 from threadkeep.replay._legacy_kinds import is_kept
 from threadkeep.replay._reader import TurnReader
-from threadkeep.replay._starts import starts_turn
+from threadkeep.replay._starts import starts_own_turn, starts_turn
 from threadkeep.replay._turn import ItemEntry, ItemsView, LateRecord, Position, TurnEntry
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from threadkeep.records import Record
     from threadkeep.replay._totals import TotalsSource
 
-__all__ = ["began_in_legacy", "find_turn", "next_start", "next_turn", "reader_before", "turn_rows"]
+__all__ = ["find_turn", "next_start", "next_turn", "reader_before", "turn_rows"]
 
 _NEAR: Final = 256 * 1024
 """Halving stops at a stretch of this many bytes, which is then read."""
@@ -55,18 +56,11 @@ def turn_rows(lineage: Lineage, turn_id: str, totals: TotalsSource) -> Sequence[
     return rows
 
 
-def began_in_legacy(lineage: Lineage, turn_id: str) -> bool:
-    """Whether a turn began in a legacy rollout: one that is not shown was rolled back there, with all that is its."""
-    start = _start_of(lineage, turn_id)
-    segment = lineage.segment(start.rollout) if start is not None else None
-    return segment is not None and segment.mode == LEGACY
-
-
 def _found(
     lineage: Lineage, turn_id: str, totals: TotalsSource, view: ItemsView, *, rows: bool
 ) -> tuple[TurnEntry | None, Sequence[ItemEntry]]:
     start = _start_of(lineage, turn_id)
-    high = next_start(lineage, start, turn_id) if start is not None else None
+    high = next_start(lineage, start) if start is not None else None
     reader = reader_before(lineage, high, totals, view, rows=rows)
     for entry in reader:
         if entry.id == turn_id:
@@ -106,7 +100,7 @@ def _by_time(segment: Segment, turn_id: str) -> int | None:
     if ms is None:
         return None
     first, last = utc(max(0, ms - _SLACK_MS)), utc(ms + 60_000)
-    low, high = segment.start, segment.end  # low: always the beginning of a record
+    low, high = own_from(segment), segment.end  # low: always the beginning of a record
     while high - low > _NEAR:
         middle = (low + high) // 2
         record = _next_stamped(segment, middle, high)
@@ -119,7 +113,7 @@ def _by_time(segment: Segment, turn_id: str) -> int | None:
         beyond = record.offset > high
         if record.offset > high + _FAR or (beyond and record.timestamp > last):
             return None
-        if wanted in record.line and _starts(record, turn_id):
+        if wanted in record.line and _starts(record, segment, turn_id):
             return record.offset
     return None
 
@@ -133,32 +127,31 @@ def _next_stamped(segment: Segment, offset: int, high: int) -> Record | None:
 
 def _by_bytes(segment: Segment, turn_id: str) -> int | None:
     wanted = turn_id.encode("utf-8", "replace")  # what is no text names no turn
-    for offset, line in lines_backward(segment.source, segment.end, segment.start):
-        if line is not None and wanted in line and _starts(record_of(offset, line), turn_id):
+    for offset, line in lines_backward(segment.source, segment.end, own_from(segment)):
+        if line is not None and wanted in line and _starts(record_of(offset, line), segment, turn_id):
             return offset
     return None
 
 
-def _starts(record: Record, turn_id: str) -> bool:
-    event = record.view(TaskStarted) if starts_turn(record) else None
+def _starts(record: Record, segment: Segment, turn_id: str) -> bool:
+    event = record.view(TaskStarted) if starts_own_turn(record, segment) else None
     return event is not None and event.turn_id == turn_id
 
 
-def next_start(lineage: Lineage, position: Position, turn_id: str | None = None) -> Position | None:
+def next_start(lineage: Lineage, position: Position) -> Position | None:
     """Where the first other turn after the one at ``position`` starts; None: nowhere before the end.
 
-    Args:
-        lineage: The thread's lineage.
-        position: The first record of a turn.
-        turn_id: That turn's id, where it is known: a second start of the same turn is none of another.
+    A second start of the turn that the record there names is none of another.
     """
+    turn_id: str | None = None
     for segment in _from(lineage, position):
-        low = segment.start
+        low = own_from(segment)
         if segment.rollout_id == position.rollout:
             record = record_at(segment, position.offset)
             low = record.end if record is not None else position.offset
+            turn_id = named_turn(record) if record is not None else None
         for record in records_of(lines_forward(segment.source, min(low, segment.end), segment.end)):
-            event = record.view(TaskStarted) if starts_turn(record) else None
+            event = record.view(TaskStarted) if starts_own_turn(record, segment) else None
             if event is not None and event.turn_id != turn_id:
                 return Position(segment.rollout_id, record.offset)
     return None
@@ -178,7 +171,7 @@ def next_turn(lineage: Lineage, entry: TurnEntry) -> Position | None:
                     builder.feed(told)
             if builder.turns:  # this record closed it: a message of a turn of its own, as a rule
                 return Position(segment.rollout_id, record.offset)
-    return next_start(lineage, entry.position, entry.id)
+    return next_start(lineage, entry.position)
 
 
 def _from(lineage: Lineage, position: Position) -> list[Segment]:

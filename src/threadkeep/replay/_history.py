@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import msgspec
 
 from threadkeep.records import (
+    EMPTY_RAW,
     AgentMessage,
     InputImage,
     InputText,
@@ -81,7 +82,7 @@ def _replacement(checkpoint: SpanCompaction) -> list[Entry]:
     view = checkpoint.view
     position = Position(checkpoint.rollout, checkpoint.record.offset)
     payloads = view.replacement_history or []
-    metadata: Sequence[msgspec.Raw] = view.replacement_history_metadata or [msgspec.Raw(b"")] * len(payloads)
+    metadata: Sequence[msgspec.Raw] = view.replacement_history_metadata or [EMPTY_RAW] * len(payloads)
     history: list[Entry] = []
     for payload, harness in zip(payloads, metadata, strict=True):
         item = response_item(payload)

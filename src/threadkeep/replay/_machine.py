@@ -32,7 +32,7 @@ from threadkeep.replay._history import Entry, Kept, build_history, communication
 from threadkeep.replay._latest import Latest
 from threadkeep.replay._span import Reference, Span, SpanCompaction, SpanContext, SpanEnd, SpanWorld, compatible
 from threadkeep.replay._spoken import is_boundary
-from threadkeep.replay._starts import COMPLETES, starts_turn
+from threadkeep.replay._starts import COMPLETES, STARTS
 from threadkeep.replay._stated import (
     is_delivery,
     is_whole,
@@ -81,6 +81,7 @@ class ContextMachine:
         self._asked = False
         self._saw_compaction = False
         self._last_started: str | None = None
+        self._rollout = ""
         self._checkpoint: SpanCompaction | None = None
         self._resume: ResumeMetadata | None = None
         self._previous: dict[str, Any] | None = None
@@ -98,6 +99,7 @@ class ContextMachine:
     def enter(self, segment: Segment) -> None:
         """The next older segment begins; the first one is the current rollout."""
         self.windows.enter(segment)
+        self._rollout = segment.rollout_id
 
     def feed(self, records: Iterator[Record], segment: Segment) -> None:
         """Take the next older records of a segment, until it is `done` or `waiting`, or they end.
@@ -189,7 +191,7 @@ class ContextMachine:
 
     def _event(self, record: Record, segment: Segment) -> None:
         subtype = record.subtype
-        if starts_turn(record):
+        if subtype in STARTS:
             self._started(record)
         elif subtype in COMPLETES:
             complete = record.view(TaskComplete)
@@ -235,7 +237,7 @@ class ContextMachine:
         if view is not None and bytes(view.state)[:1] == b"{":
             self._span.events.append(SpanWorld(view.full, record))
 
-    def _response_item(self, record: Record, segment: Segment) -> None:
+    def _response_item(self, record: Record, _segment: Segment) -> None:
         span = self._span
         if not self._collecting and span.user_turn:
             return
@@ -246,20 +248,20 @@ class ContextMachine:
         if metadata is not None and metadata.delivered_assistant_message and is_delivery(item, metadata):
             return
         said: Message | AgentMessage | None = None
-        if isinstance(item, Message):
+        # Most items are none of these, and to say so `isinstance` would call a metaclass three times a record.
+        if type(item) is Message:
             said = item
             if not span.user_turn and is_boundary(item):
                 span.user_turn = True
             if item.role == _NEVER:
                 return
-        elif isinstance(item, AgentMessage):
+        elif type(item) is AgentMessage:
             said = item
             span.user_turn = True
-        elif isinstance(item, CompactionTrigger):
+        elif type(item) is CompactionTrigger:
             return
         if self._collecting:
-            place = Position(segment.source.rollout_id, record.offset)
-            self._kept.append((ContextItem(payload, place, harness), said))
+            self._kept.append((ContextItem(payload, Position(self._rollout, record.offset), harness), said))
 
     def _communication(self, record: Record, segment: Segment) -> None:
         item = communication_item(record)

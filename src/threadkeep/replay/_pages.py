@@ -13,15 +13,16 @@ import msgspec
 from threadkeep.records import LEGACY, Record, TaskStarted, lines_forward, records_of
 from threadkeep.replay._at import record_at
 from threadkeep.replay._before_envelope import as_told
+from threadkeep.replay._copied import own_from
 from threadkeep.replay._cursor import Cursor, check_anchor, decode_cursor, encode_cursor
-from threadkeep.replay._find import began_in_legacy, next_start, reader_before, turn_rows
+from threadkeep.replay._find import next_start, reader_before, turn_rows
 from threadkeep.replay._paginated import placed
 from threadkeep.replay._reader import TurnReader
-from threadkeep.replay._starts import starts_turn
+from threadkeep.replay._starts import starts_own_turn
 from threadkeep.replay._turn import ItemEntry, ItemsView, LateRecord, Position, TurnEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from threadkeep.lineage import Lineage, Segment
     from threadkeep.replay._totals import TotalsSource
@@ -33,7 +34,7 @@ __all__ = [
     "TurnPage",
     "item_anchor",
     "item_page",
-    "late_item",
+    "stray_items",
     "turn_cursor",
     "turn_page",
 ]
@@ -78,12 +79,21 @@ class _Pager:
         self.totals = totals
         self.end = Position(lineage.tip.rollout_id, lineage.tip.end)
         self._rows: dict[str, Sequence[ItemEntry]] = {}
+        self._strays: Sequence[ItemEntry] | None = None
 
     def rows_of(self, turn_id: str) -> Sequence[ItemEntry]:
         """The items of one turn, looked for once a page."""
         if turn_id not in self._rows:
             self._rows[turn_id] = turn_rows(self.lineage, turn_id, self.totals)
         return self._rows[turn_id]
+
+    def strays_of(self, turn_id: str) -> Sequence[ItemEntry]:
+        """The items that name a turn and are not shown by it. For them a damaged history is read whole, once a page."""
+        if self._strays is None:
+            reader = TurnReader(self.lineage, "full", first_start=self.first_start)
+            turns = {entry.id for entry in reader}
+            self._strays = stray_items(self.lineage, self.totals, turns, reader.pending())
+        return [row for row in self._strays if row.turn_id == turn_id]
 
     def first_start(self, segment: Segment) -> int | None:
         return self.totals.of(segment).first_start
@@ -138,7 +148,7 @@ class _Pager:
         count = 0
         last: str | None = None
         for segment in self._up_from(low):
-            start = low.offset if segment.rollout_id == low.rollout else segment.start
+            start = low.offset if segment.rollout_id == low.rollout else own_from(segment)
             compacted = False
             for record in records_of(lines_forward(segment.source, start, segment.end)):
                 begun = _begins(record, segment)
@@ -169,7 +179,7 @@ class _Pager:
     def root(self) -> Position:
         """The beginning of the thread's history."""
         segment = self.lineage.oldest_first()[0]
-        return Position(segment.rollout_id, segment.start)
+        return Position(segment.rollout_id, own_from(segment))
 
     def cursor(self, anchor: Position, scope: str, *, inclusive: bool, **more: object) -> str:
         return encode_cursor(
@@ -184,7 +194,7 @@ class _Pager:
 
 def _begins(record: Record, segment: Segment) -> str | None:
     """The id of the turn that a record starts; empty for one that has no id yet; None where it starts none."""
-    if starts_turn(record):
+    if starts_own_turn(record, segment):
         event = record.view(TaskStarted)
         return event.turn_id if event is not None else None
     if segment.mode != LEGACY:
@@ -415,16 +425,13 @@ def _with_late(pager: _Pager, reader: TurnReader, low: Position | None) -> list[
     """The items that a reader met down to ``low``, with those of older turns that stand among them."""
     entries = [row for row in reader.rows if low is None or pager.key(row.position) >= pager.key(low)]
     known = {_identity(row) for row in reader.rows}
-    turns: set[str] = set()
     for late in reader.pending():
-        if late.turn_id in turns or (low is not None and pager.key(late.position) < pager.key(low)):
+        if low is not None and pager.key(late.position) < pager.key(low):
             continue
         of_turn = pager.rows_of(late.turn_id)
-        if of_turn:
-            turns.add(late.turn_id)
-        else:
-            alone = late_item(pager.lineage, late)
-            of_turn = [alone] if alone is not None and not began_in_legacy(pager.lineage, late.turn_id) else []
+        alone = _late_item(pager.lineage, late)
+        if alone is not None and _identity(alone) not in map(_identity, of_turn):
+            of_turn = [*of_turn, *pager.strays_of(late.turn_id)]
         fresh = [row for row in of_turn if _identity(row) not in known]
         known.update(_identity(row) for row in fresh)
         entries += [row for row in fresh if low is None or pager.key(row.position) >= pager.key(low)]
@@ -436,7 +443,32 @@ def _identity(entry: ItemEntry) -> tuple[str, str, str]:
     return entry.position.rollout, entry.turn_id, entry.item["id"]
 
 
-def late_item(lineage: Lineage, late: LateRecord) -> ItemEntry | None:
+def stray_items(
+    lineage: Lineage, totals: TotalsSource, turns: Collection[str], pending: Iterable[LateRecord]
+) -> list[ItemEntry]:
+    """The items that no turn shows, since damage parted them from their turns: each once in a rollout.
+
+    Args:
+        lineage: The thread's lineage.
+        totals: As for the pages.
+        turns: Ids of all turns that are shown.
+        pending: The records that no turn has taken, when all are read; oldest first.
+    """
+    found: dict[tuple[str, str, str], ItemEntry] = {}
+    shown: dict[str, set[tuple[str, str, str]]] = {}
+    for late in pending:
+        row = _late_item(lineage, late)
+        if row is None:
+            continue
+        if late.turn_id not in shown:
+            of_turn = turn_rows(lineage, late.turn_id, totals) if late.turn_id in turns else ()
+            shown[late.turn_id] = {_identity(of) for of in of_turn}
+        if _identity(row) not in shown[late.turn_id]:
+            found.setdefault(_identity(row), row)
+    return list(found.values())
+
+
+def _late_item(lineage: Lineage, late: LateRecord) -> ItemEntry | None:
     """The item of a record whose turn is nowhere; legacy rollouts lose such items (0.169.0 observed)."""
     segment = lineage.segment(late.position.rollout)
     if segment is None or segment.mode == LEGACY:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 import msgspec
 
 from threadkeep.records import ItemCompleted, Record, TaskComplete, TaskStarted, TurnAborted
+from threadkeep.replay._copied import is_copied
 from threadkeep.replay._starts import COMPLETES, ENDS, STARTS
 from threadkeep.replay._turn import ItemEntry, ItemsView, LateRecord, Position, TurnEntry
 from threadkeep.replay.items import UndecodableError, item_type, thread_item, turn_error
@@ -74,7 +75,9 @@ def placed(record: Record, segment: Segment, view: ItemsView) -> Placed | None:
             return None
     else:
         return None
-    return Placed(segment.depth, segment.rollout_id, record, event) if event is not None else None
+    if event is None or is_copied(record, segment):
+        return None
+    return Placed(segment.depth, segment.rollout_id, record, event)
 
 
 def speaks_of_turns(kind: str, subtype: str, view: ItemsView) -> bool:
@@ -124,9 +127,10 @@ class Grouping(Generic[T]):
     def __init__(self, make: Callable[[Group], T]) -> None:
         self._make = make
         self._open: list[Group] = []  # at most two; the one whose records begin further on comes first
+        self._complete: list[Group] = []  # to be given, newest first
         self.late: dict[str, list[Placed]] = {}
 
-    def feed(self, entry: Placed) -> list[T]:
+    def feed(self, entry: Placed) -> Iterable[T]:
         """Take the next older record; the turns that are complete with it, newest first."""
         event = entry.event
         turn_id = event.turn_id
@@ -135,11 +139,11 @@ class Grouping(Generic[T]):
             if group.turn_id == turn_id:
                 group.add(entry)
                 # Where the second open turn's start comes first, the first one's start is lost, or was met before.
-                return self._closed(1) if place == 1 and group.started else []
+                return self._closed(1) if place == 1 and group.started else ()
         if isinstance(event, ItemCompleted):  # in the middle of another turn: its own turn is further back
             self.late.setdefault(turn_id, []).append(entry)
-            return []
-        done: list[T] = []
+            return ()
+        done: Iterable[T] = ()
         if isinstance(event, TaskStarted):
             done = self._closed(len(self._open) - self._goes_on(event))
         elif self._open and (self._open[0].started or len(self._open) == _MOST_OPEN):
@@ -158,15 +162,21 @@ class Grouping(Generic[T]):
         outer = self._open[-1]
         return not outer.started and outer.turn_id == inner.root_turn_id
 
-    def _closed(self, count: int) -> list[T]:
+    def _closed(self, count: int) -> Iterator[T]:
         """The first so many open turns, with those that began after one of them: turns are given newest first."""
         groups, rest = self._open[:count], self._open[count:]
         if groups and rest and rest[0].first > groups[-1].first:
             groups, rest = groups + rest, []
         self._open = rest
-        return [self._make(group) for group in sorted(groups, key=lambda group: group.first, reverse=True)]
+        self._complete += sorted(groups, key=lambda group: group.first, reverse=True)
+        return self._given()
 
-    def close(self) -> list[T]:
+    def _given(self) -> Iterator[T]:
+        """Make one turn after the other: `pending` has the records of those that are still to come."""
+        while self._complete:
+            yield self._make(self._complete.pop(0))
+
+    def close(self) -> Iterator[T]:
         """The open turns, when nothing older can belong to them, newest first."""
         return self._closed(_MOST_OPEN)
 
@@ -176,12 +186,13 @@ class Grouping(Generic[T]):
         Items of a turn of which neither start nor end was found stay among the late records: no turn shows them.
         """
         yield from self.close()
-        late, self.late = self.late, {}
-        for turn_id, records in late.items():
-            if any(not isinstance(entry.event, ItemCompleted) for entry in records):
-                yield self._make(Group(turn_id, records))
-            else:
-                self.late[turn_id] = records
+        ended = [
+            turn_id
+            for turn_id, records in self.late.items()
+            if any(not isinstance(entry.event, ItemCompleted) for entry in records)
+        ]
+        self._complete += [Group(turn_id, self.late.pop(turn_id)) for turn_id in ended]
+        yield from self._given()
 
     def preload(self, entries: Iterable[Placed]) -> None:
         """Tell of late records that stand above the place where the reading starts, oldest first."""
@@ -195,7 +206,7 @@ class Grouping(Generic[T]):
         Those of the open turns are among them: late ones may stand far above their starts.
         """
         found = [entry for records in self.late.values() for entry in records]
-        found += [entry for group in self._open for entry in group.records]
+        found += [entry for group in (*self._open, *self._complete) for entry in group.records]
         found.sort(key=lambda entry: (-entry.depth, entry.record.offset))
         return [LateRecord(entry.event.turn_id or "", entry.position) for entry in found]
 

@@ -21,6 +21,7 @@ from threadkeep.records import (
     records_of,
 )
 from threadkeep.replay._before_envelope import as_told
+from threadkeep.replay._copied import is_copied
 from threadkeep.replay._latest import stated_settings
 from threadkeep.replay._preview import said_first
 from threadkeep.replay._starts import ENDS, starts_turn
@@ -142,7 +143,7 @@ def count(segment: Segment, totals: Totals, end: int, cost: Cost) -> Totals:
             if record.offset >= segment.start:
                 _session_meta(totals, record, own, paginated=paginated)
         elif kind == "event_msg":
-            _event(totals, record, segment.rollout_id, paginated=paginated)
+            _event(totals, record, segment)
     totals.end = end
     return totals
 
@@ -166,13 +167,15 @@ def _compacted(totals: Totals, record: Record) -> None:
         totals.windowed += 1
 
 
-def _event(totals: Totals, record: Record, rollout: str, *, paginated: bool) -> None:
+def _event(totals: Totals, record: Record, segment: Segment) -> None:
     subtype = record.subtype
     if starts_turn(record):
         turned = record.view(_Turned)
         if turned is None or turned.turn_id is None:
             return
         totals.turns += 1
+        if is_copied(record, segment):
+            return
         totals.open_turn = turned.turn_id
         if totals.first_start is None:
             totals.first_start = record.offset
@@ -193,10 +196,12 @@ def _event(totals: Totals, record: Record, rollout: str, *, paginated: bool) -> 
         return
     if subtype in _SHOWN:
         totals.items += 1
-    if subtype in (_LATE if paginated else _LATE_LEGACY):
+    if subtype in (_LATE if segment.mode == PAGINATED else _LATE_LEGACY):
         turned = record.view(_Turned)
-        if turned is not None and turned.turn_id and turned.turn_id != totals.open_turn:
-            late = LateRecord(turned.turn_id, Position(rollout, record.offset))
+        if turned is None or not turned.turn_id or turned.turn_id == totals.open_turn:
+            return
+        if not is_copied(record, segment):
+            late = LateRecord(turned.turn_id, Position(segment.rollout_id, record.offset))
             totals.late = _kept(totals.late, late)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar, get_args
 from threadkeep.records import PAGINATED, Record, Sieve, TaskStarted, lines_backward, records_of, sifted
 from threadkeep.replay._at import named_turn, record_at
 from threadkeep.replay._before_envelope import as_told
+from threadkeep.replay._copied import until_copied
 from threadkeep.replay._legacy_kinds import is_kept, may_matter, opens_nothing
 from threadkeep.replay._paginated import Group, Grouping, Placed, placed, speaks_of_turns
 from threadkeep.replay._starts import starts_turn
@@ -186,16 +187,16 @@ class Walk(Generic[T]):
         self._grouping.preload(entries)
 
     def _paginated(self, segment: Segment, low: int, high: int) -> Iterator[T]:
-        meta = segment.head.meta
-        copied = meta.subagent_history_start_ordinal if meta is not None else None
         noted, feed = self._noted, self._grouping.feed
-        cost = self._lineage.cost
-        for record in sifted(lines_backward(segment.source, high, low), PAGINATED_TURNS[self._view], cost):
+        cost, sieve = self._lineage.cost, PAGINATED_TURNS[self._view]
+
+        def backward(low: int, high: int) -> Iterator[Record]:
+            return sifted(lines_backward(segment.source, high, low), sieve, cost)
+
+        for record in until_copied(segment, low, high, backward):
             cost.records_seen += 1
             if record.kind != "event_msg":
                 continue
-            if copied is not None and record.ordinal is not None and record.ordinal < copied:
-                return  # what a sub-agent copied of its parent is not its own history (storage.md 4.6)
             entry = noted(record, segment)
             if entry is None:
                 continue
@@ -236,7 +237,7 @@ class Walk(Generic[T]):
         entry = self._from_children.get(id(record))
         return entry.position if entry is not None else Position(self._legacy_rollout, record.offset)
 
-    def _hand_over(self, segment: Segment, low: int, high: int) -> list[T]:
+    def _hand_over(self, segment: Segment, low: int, high: int) -> Iterator[T]:
         """Tell a legacy root of its children's records of turns that may be in it; the open turns that are not."""
         waiting: list[Placed] = []
         if self._grouping.awaits_start:

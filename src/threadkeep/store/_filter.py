@@ -84,12 +84,19 @@ def _begun_by(source: Any, wanted: frozenset[str]) -> bool:
 
 def _works_in(cwd: str | None, wanted: str | frozenset[str]) -> bool:
     folders = frozenset({wanted}) if isinstance(wanted, str) else wanted
-    return cwd is not None and (cwd in folders or os.path.realpath(cwd) in _resolved(folders))
+    return cwd is not None and (cwd in folders or _real(cwd) in _resolved(folders))
 
 
 @functools.lru_cache(maxsize=16)  # asked again for every thread of a list
 def _resolved(folders: frozenset[str]) -> frozenset[str]:
-    return frozenset(map(os.path.realpath, folders))
+    return frozenset(map(_real, folders))
+
+
+def _real(path: str) -> str:
+    try:
+        return os.path.realpath(path)
+    except ValueError:  # a null byte: no folder is called so, whatever a rollout or a caller says
+        return path
 
 
 def source_names(source: Any) -> frozenset[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from threadkeep.errors import InvalidCursor
 from threadkeep.lineage import MAX_DEPTH
 from threadkeep.replay import MAX_LIMIT, TurnReader, find_turn, item_page, turn_page
-from threadkeep.replay._pages import late_item
+from threadkeep.replay._pages import stray_items
 from threadkeep.store._comparison import Comparison, digest
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ def _of_item(entry: ItemEntry) -> bytes:
 def _one_pass(access: Access, lineage: Lineage, told: Callable[[], None]) -> tuple[list[bytes], list[bytes]]:
     """Digests of all turns and of all items, newest first, from one reader that goes from the end to the root."""
     reader = TurnReader(lineage, "full", first_start=lambda segment: access.of(segment).first_start, rows=True)
+    ids: set[str] = set()
     turns: list[bytes] = []
     items: list[bytes] = []
 
@@ -105,16 +106,11 @@ def _one_pass(access: Access, lineage: Lineage, told: Callable[[], None]) -> tup
             items.append(_KEY.pack(MAX_DEPTH + 1 + age, offset) + _of_item(row))
 
     for entry in reader:
+        ids.add(entry.id)
         turns.append(_of_turn(entry))
         take_items()
         told()
-    # The items of turns whose start was lost are listed, too, each once in a rollout.
-    alone: dict[tuple[str, str, str], ItemEntry] = {}
-    for late in reader.pending():
-        row = late_item(lineage, late)
-        if row is not None:
-            alone.setdefault((row.position.rollout, row.turn_id, row.item["id"]), row)
-    reader.rows += alone.values()
+    reader.rows += stray_items(lineage, access, ids, reader.pending())
     take_items()
     items.sort(key=lambda item: item[: _KEY.size])  # those at one record stay in the order in which they are shown
     return turns, [item[_KEY.size :] for item in reversed(items)]

@@ -185,10 +185,12 @@ class Writer:
         if kept is None:
             return None
         record = kept
-        self._must_be_held()
-        if self._first is not None:
-            return self._create(record)
-        appender = self._opened()
+        appender = self._appender
+        if appender is None or self._unsure:
+            self._must_be_held()
+            if self._first is not None:
+                return self._create(record)
+            appender = self._opened()
         assert self._ref is not None
         line = self._encoded(record)
         try:
@@ -252,12 +254,12 @@ class Writer:
         return Position(self._ref.rollout_id, len(head)) if record is not None else None
 
     def _opened(self) -> Appender:
-        if self._appender is None or self._unsure:
-            if self._appender is not None:
-                self._appender.close()
-            self._ref, self._ordinal = self._open_rollout(self._lease, self.cost)
-            self._appender = self._backend.appender(self._ref, self._lease, self.cost, durability=self._durability)
-            self._unsure = False
+        """The rollout, opened anew to append; from then on the appender sees to the lease itself, at every write."""
+        if self._appender is not None:
+            self._appender.close()
+        self._ref, self._ordinal = self._open_rollout(self._lease, self.cost)
+        self._appender = self._backend.appender(self._ref, self._lease, self.cost, durability=self._durability)
+        self._unsure = False
         return self._appender
 
 

@@ -98,7 +98,7 @@ class FileAppender:
                 if len(view) < len(data):
                     self._torn = True  # a part of a record stands, without its newline
                 raise
-            self._unflushed.append(bytes(view[:taken]))
+            self._unflushed.append(data if taken == len(data) else bytes(view[:taken]))
             self._end += taken
             self._cost.bytes_written += taken
             view = view[taken:]

@@ -1,0 +1,126 @@
+"""Damage moves records and loses some: every way of asking for turns and items tells the same of what is left."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pytest
+from tests.support import MemoryLibrary, dump
+
+from threadkeep.lineage import Lineage
+from threadkeep.records import Cost
+from threadkeep.replay._find import find_turn
+from threadkeep.replay._pages import item_page, turn_page
+from threadkeep.replay._whole import whole_turns
+from threadkeep.store._verify_pages import check_pages
+
+AGENT: Final = "01a20000-0000-7000-8000-000000000001"
+OWN: Final = 3
+"""The first ordinal of the agent's own."""
+
+
+def line(ordinal: int, kind: str, **payload: Any) -> bytes:
+    timestamp = "2026-11-22T16:54:20.000Z"
+    return dump({"timestamp": timestamp, "ordinal": ordinal, "type": kind, "payload": payload}) + b"\n"
+
+
+def event(ordinal: int, name: str, turn: str, **more: Any) -> bytes:
+    return line(ordinal, "event_msg", type=name, turn_id=turn, **more)
+
+
+def said(ordinal: int, turn: str, name: str = "x") -> bytes:
+    item = {"type": "AgentMessage", "id": name, "content": [{"type": "Text", "text": "said"}]}
+    return event(ordinal, "item_completed", turn, thread_id=AGENT, item=item)
+
+
+FIRST: Final = line(
+    0, "session_meta", id=AGENT, timestamp="", cwd="/", history_mode="paginated", subagent_history_start_ordinal=OWN
+)
+
+OWN_LINES: Final = (
+    event(3, "task_started", "a"),
+    said(4, "a"),
+    event(5, "task_complete", "a"),
+    event(6, "task_started", "b"),
+    said(7, "b"),
+    event(8, "task_complete", "b"),
+)
+
+
+def told(copied: tuple[bytes, ...], place: int, size: int) -> None:
+    """Whatever asks for turns and items is told those of the agent."""
+    library = MemoryLibrary()
+    source = library.add(AGENT, b"".join((FIRST, *OWN_LINES[:place], *copied, *OWN_LINES[place:])))
+    with Lineage(library, source, AGENT, Cost()) as lineage:
+        turns = [entry.turn for entry in whole_turns(lineage, "full", first_start=lambda _: None)]
+        assert [turn["id"] for turn in turns] == ["a", "b"]
+        for turn in turns:
+            found = find_turn(lineage, turn["id"], library, "full")
+            assert found is not None
+            assert found.turn == turn
+        for name in ("a", "b"):
+            rows = item_page(lineage, library, cursor=None, limit=9, descending=False, turn_id=name).data
+            assert [row.turn_id for row in rows] == [name]
+        assert find_turn(lineage, "parents", library) is None
+        for descending in (False, True):
+            pages: list[Any] = []
+            cursor = None
+            while not pages or cursor is not None:
+                page = turn_page(lineage, library, cursor=cursor, limit=size, descending=descending, view="full")
+                pages += [entry.turn for entry in page.data]
+                cursor = page.next_cursor
+            assert pages == (turns[::-1] if descending else turns)
+
+
+@pytest.mark.parametrize("place", range(len(OWN_LINES) + 1))
+@pytest.mark.parametrize("size", [1, 9])
+@pytest.mark.parametrize("turn", ["parents", "a", "b"])
+def test_each_turn_of_an_agent_is_found_wherever_its_copied_beginning_is(turn: str, place: int, size: int) -> None:
+    started, ended = event(1, "task_started", turn), event(2, "task_complete", turn)
+    for copied in ((started, ended), (started,), (ended,)):
+        told(copied, place, size)
+
+
+def test_a_long_copied_beginning_is_not_read() -> None:
+    copied = [line(number, "event_msg", type="agent_message", message="m" * 10_000) for number in range(1, 1_000)]
+    copied[500] = event(500, "task_started", "parents")
+    own = [event(1_000, "task_started", "a"), said(1_001, "a"), event(1_002, "task_complete", "a")]
+    first = FIRST.replace(b'_ordinal":%d' % OWN, b'_ordinal":1000')
+    library = MemoryLibrary()
+    source = library.add(AGENT, b"".join((first, *copied, copied[500].replace(b"500", b"999"), *own)))
+    with Lineage(library, source, AGENT, Cost()) as lineage:
+        for descending in (False, True):
+            page = turn_page(lineage, library, cursor=None, limit=9, descending=descending, view="full")
+            assert [entry.id for entry in page.data] == ["a"]
+        assert find_turn(lineage, "a", library) is not None
+    assert source.cost.bytes_read < source.size
+
+
+LEFT: Final = {
+    "an item before its turn's only end": (
+        (said(1, "a", "x"), event(2, "task_started", "b"), event(3, "task_complete", "a"), said(4, "a", "y")),
+        ["x", "y"],
+    ),
+    "two turns without a start": (
+        (event(1, "task_complete", "a"), event(2, "task_complete", "b"), said(3, "a")),
+        ["x"],
+    ),
+    "an end before its start": ((event(1, "task_complete", "a"), event(2, "task_started", "a"), said(3, "a")), ["x"]),
+    "an item of a lost turn, three times": (
+        (said(1, "c"), said(2, "c"), event(3, "task_started", "a"), said(4, "b", "y"), said(5, "c")),
+        ["x", "y"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("lines", "items"), LEFT.values(), ids=LEFT)
+def test_pages_of_a_damaged_thread_hold_what_its_whole_history_holds(
+    lines: tuple[bytes, ...], items: list[str]
+) -> None:
+    library = MemoryLibrary()
+    source = library.add(AGENT, FIRST.replace(b'_ordinal":%d' % OWN, b'_ordinal":0') + b"".join(lines))
+    with Lineage(library, source, AGENT, Cost()) as lineage:
+        page = item_page(lineage, library, cursor=None, limit=9, descending=False, turn_id=None)
+        assert [row.item["id"] for row in page.data] == items
+        checks = list(check_pages(library, lineage, lambda: None))  # type: ignore[arg-type]  # only asked for totals
+    assert [check.difference for check in checks if not check.ok] == []
