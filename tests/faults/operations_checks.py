@@ -111,9 +111,17 @@ def _between(before: Seen | None, seen: Seen | None, after: Seen | None) -> bool
     if len(seen.turns) > len(after.turns):
         return False
     # Of a turn that was being recorded there is a part; one before it is as it was.
-    return seen.turns[: max(0, len(start.turns) - 1)] == start.turns[: max(0, len(start.turns) - 1)] and all(
-        _begins(whole[1:], part[1:]) for whole, part in zip(after.turns, seen.turns, strict=False)
-    )
+    if seen.turns[: max(0, len(start.turns) - 1)] != start.turns[: max(0, len(start.turns) - 1)]:
+        return False
+    if all(_begins(whole[1:], part[1:]) for whole, part in zip(after.turns, seen.turns, strict=False)):
+        return True
+    # Where its start was lost in a hole, what follows belongs to the turn that was running before.
+    running = bool(start.turns) and start.turns[-1][0] != "completed"
+    return running and _begins(_shown(after), _shown(seen))
+
+
+def _shown(seen: Seen) -> tuple[str, ...]:
+    return tuple(text for turn in seen.turns for text in turn[1:])
 
 
 def _contains(longer: Iterable[str], shorter: Iterable[str]) -> bool:

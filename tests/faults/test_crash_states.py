@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 LONG: Final = os.environ.get("THREADKEEP_LONG") == "1"
 SEED: Final = int(os.environ.get("THREADKEEP_SEED", "0"))
 
-BOUND: Final = 2_000 if LONG else 24
+BOUND: Final = 240 if LONG else 24
 """States of one moment."""
 
-AGAIN: Final = 40 if LONG else 1
+AGAIN: Final = 10 if LONG else 1
 """Crashed homes of an operation on which the disk fails again, and on which the power goes a second time."""
 
-BOUND_AGAIN: Final = 100 if LONG else 3
+BOUND_AGAIN: Final = 30 if LONG else 3
 
 FLUSHLESS: Final = frozenset(
     {

@@ -192,7 +192,12 @@ class Appender(Protocol):
         ...
 
     def append(self, line: bytes) -> int:
-        """Write one record with one write; return the offset of its first byte. Not durable before `flush`."""
+        """Write one record with one write; return the offset of its first byte. Not durable before `flush`.
+
+        Raises:
+            LeaseLost: The lease is not held any more, which is looked at before each write.
+            StorageFailure: The system refused.
+        """
         ...
 
     def flush(self) -> None:
