@@ -13,6 +13,8 @@ import os
 import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.faults.simulation_inodes import Inodes
+
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
@@ -41,9 +43,13 @@ class SimulatedDisk:
     Args:
         graves: A folder beside the home: what was removed there lies until that is final.
         chance: What a power cut takes.
+
+    Attributes:
+        inodes: The numbers of its files.
     """
 
     def __init__(self, graves: str, chance: random.Random) -> None:
+        self.inodes = Inodes()
         self._graves = graves
         self._chance = chance
         self._files: dict[tuple[int, int], _Unflushed] = {}
@@ -65,7 +71,7 @@ class SimulatedDisk:
         if os.path.isdir(path):
             for change in self._changes:
                 if path in change.folders and change.spare is not None:
-                    os.unlink(change.spare)
+                    self.remove(change.spare)
             self._changes = [change for change in self._changes if path not in change.folders]
             return
         facts = os.fstat(fd)
@@ -79,6 +85,13 @@ class SimulatedDisk:
         held = self._files.pop((facts.st_dev, facts.st_ino), None)
         if held is not None:
             self._lose(held)
+
+    def remove(self, path: str) -> None:
+        """Remove a name for good."""
+        facts = os.stat(path)
+        os.unlink(path)
+        if facts.st_nlink == 1:
+            self.inodes.gone(facts)
 
     def created(self, path: str) -> None:
         self._changed((os.path.dirname(path),), lambda: os.unlink(path))
@@ -103,7 +116,11 @@ class SimulatedDisk:
         self._changed((os.path.dirname(folder),), lambda: shutil.rmtree(folder))
 
     def unmade(self, folder: str) -> None:
-        self._changed((os.path.dirname(folder),), lambda: os.mkdir(folder))
+        def undo() -> None:
+            os.mkdir(folder)
+            self.inodes.made(os.stat(folder))
+
+        self._changed((os.path.dirname(folder),), undo)
 
     def _kept(self, path: str) -> str:
         self._count += 1
@@ -137,8 +154,8 @@ class SimulatedDisk:
             with contextlib.suppress(OSError):  # a folder that it was in may be gone, too
                 change.undo()
         self._changes.clear()
-        for name in os.listdir(self._graves):
-            os.unlink(os.path.join(self._graves, name))
+        for name in sorted(os.listdir(self._graves)):
+            self.remove(os.path.join(self._graves, name))
 
     def _lose(self, held: _Unflushed) -> None:
         facts = os.fstat(held.fd)

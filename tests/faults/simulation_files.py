@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from tests.faults.simulation_fault import Fault, Killed
 
@@ -13,9 +13,13 @@ from threadkeep.backends.local import Files
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.faults.simulation_inodes import Inodes
     from tests.faults.simulation_world import Client, World
 
 __all__ = ["SimulatedFiles"]
+
+_ROOM: Final = 1 << 40
+"""Bytes free on the machine's disk, while it is not full."""
 
 
 class SimulatedFiles(Files):
@@ -29,13 +33,14 @@ class SimulatedFiles(Files):
     def __init__(self, world: World, client: Client | None = None) -> None:
         self._world = world
         self._client = client
+        self._inodes = world.disk.inodes
         self._paths: dict[int, str] = {}
+        self._numbers: dict[int, int] = {}
 
     def drop(self) -> None:
         """The client is gone: the system closes what it had open, and with that its locks end."""
-        for fd in self._paths:
-            os.close(fd)
-        self._paths.clear()
+        for fd in list(self._paths):
+            self._close(fd)
 
     def _before(self, call: str, path: str) -> Fault | None:
         if self._client is None:
@@ -60,7 +65,9 @@ class SimulatedFiles(Files):
         if fresh and not path.endswith(".lock"):
             self._world.disk.created(path)
         if fresh:
+            self._inodes.made(os.fstat(fd))
             self._changed(fd)
+        self._numbers[fd] = self._inodes.opened(os.fstat(fd))
         return fd
 
     def _changed(self, fd: int) -> None:
@@ -71,7 +78,11 @@ class SimulatedFiles(Files):
     def close(self, fd: int) -> None:
         if self._client is not None and self._client.dead:
             return  # nobody is there any more to close it
-        self._paths.pop(fd, None)
+        self._close(fd)
+
+    def _close(self, fd: int) -> None:
+        del self._paths[fd]
+        self._inodes.closed(self._numbers.pop(fd))
         super().close(fd)
 
     def write(self, fd: int, data: bytes | memoryview) -> int:
@@ -98,6 +109,11 @@ class SimulatedFiles(Files):
         self._before("pread", self._paths[fd])
         return super().pread(fd, size, offset)
 
+    def truncate(self, fd: int, size: int) -> None:
+        self._before("truncate", self._paths[fd])
+        super().truncate(fd, size)
+        self._changed(fd)
+
     def fsync(self, fd: int) -> None:
         path = self._paths[fd]
         try:
@@ -110,13 +126,19 @@ class SimulatedFiles(Files):
             raise OSError(errno.EIO, os.strerror(errno.EIO), path)
         self._world.disk.flushed(fd, path)
 
+    def sync_file_system(self, fd: int) -> None:
+        self._before("fsync", self._paths[fd])
+
     def stat(self, path: str) -> os.stat_result:
         self._before("stat", path)
-        return super().stat(path)
+        return self._inodes.shown(super().stat(path))
 
     def fstat(self, fd: int) -> os.stat_result:
         self._before("fstat", self._paths[fd])
-        return super().fstat(fd)
+        return self._inodes.shown(super().fstat(fd))
+
+    def free(self, path: str) -> int:
+        return _ROOM
 
     def link(self, source: str, target: str) -> None:
         self._before("link", target)
@@ -130,24 +152,30 @@ class SimulatedFiles(Files):
 
     def unlink(self, path: str) -> None:
         self._before("unlink", path)
-        if not path.endswith(".lock"):
-            os.stat(path)
-            self._world.disk.removed(path)
+        if path.endswith(".lock"):
+            self._world.disk.remove(path)
+            return
+        os.stat(path)
+        self._world.disk.removed(path)
         super().unlink(path)
 
     def mkdir(self, path: str, mode: int = 0o700) -> None:
         self._before("mkdir", path)
         super().mkdir(path, mode)
+        self._inodes.made(os.stat(path))
         self._world.disk.made(path)
 
     def rmdir(self, path: str) -> None:
         self._before("rmdir", path)
+        facts = os.stat(path)
         super().rmdir(path)
+        self._inodes.gone(facts)
         self._world.disk.unmade(path)
 
     def scandir(self, path: str) -> Iterator[os.DirEntry[str]]:
         self._before("scandir", path)
-        yield from sorted(super().scandir(path), key=lambda entry: entry.name)
+        entries: Any = (_Entry(entry, self._inodes) for entry in super().scandir(path))
+        yield from sorted(entries, key=lambda entry: str(entry.name))
 
     def flock(self, fd: int, *, exclusive: bool) -> bool:
         self._before("flock", self._paths[fd])
@@ -155,3 +183,18 @@ class SimulatedFiles(Files):
 
     def drop_cache(self, fd: int) -> None:
         pass
+
+
+class _Entry:
+    """An entry of a folder with the machine's facts."""
+
+    def __init__(self, entry: os.DirEntry[str], inodes: Inodes) -> None:
+        self._entry = entry
+        self._inodes = inodes
+        self.name = entry.name
+        self.path = entry.path
+        self.is_dir = entry.is_dir
+        self.is_file = entry.is_file
+
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        return self._inodes.shown(self._entry.stat(follow_symlinks=follow_symlinks))

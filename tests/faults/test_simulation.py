@@ -6,20 +6,28 @@ The long form is ``python -m tests.faults.simulation`` (`tests.faults.simulation
 from __future__ import annotations
 
 import json
+import os
+import random
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.codex.binary import REPOSITORY
 from tests.faults.kill_entries import Broken
 from tests.faults.kill_model import Model
+from tests.faults.simulation_files import SimulatedFiles
+from tests.faults.simulation_world import World
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
-def simulated(seed: int, steps: int) -> dict[str, Any]:
-    """The figures of a run in a process of its own, whose sets have the same order every time."""
+def simulated(seed: int, steps: int, folder: Path = REPOSITORY, **surroundings: str) -> dict[str, Any]:
+    """The figures of a run in a process of its own."""
     command = [sys.executable, "-m", "tests.faults.simulation", "--seed", str(seed), "--steps", str(steps), "--json"]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=110, check=False)
+    around = {**os.environ, **surroundings}
+    done = subprocess.run(command, cwd=folder, env=around, capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stderr
     figures: dict[str, Any] = json.loads(done.stdout)
     return figures
@@ -34,8 +42,33 @@ def test_no_history_is_one_that_was_not_acknowledged(seed: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_seed_repeats_a_run_to_the_call() -> None:
-    assert simulated(5, 64)["digest"] == simulated(5, 64)["digest"] != simulated(6, 64)["digest"]
+def test_a_seed_repeats_a_run_to_the_call_wherever_it_runs(tmp_path: Path) -> None:
+    """On another disk, in another zone, from another folder."""
+    memory = "/dev/shm"
+    here = simulated(9, 128, PYTHONHASHSEED="1", TZ="Asia/Tokyo", TMPDIR=str(tmp_path))
+    elsewhere = simulated(
+        9,
+        128,
+        tmp_path,
+        PYTHONHASHSEED="2",
+        PYTHONPATH=os.pathsep.join((str(tmp_path), str(REPOSITORY), str(REPOSITORY / "src"))),
+        PYTHONDONTWRITEBYTECODE="1",
+        TZ="America/Lima",
+        TMPDIR=memory if os.access(memory, os.W_OK) else os.path.dirname(tmp_path),
+    )
+    assert here["digest"] == elsewhere["digest"] != simulated(10, 16)["digest"]
+
+
+def test_the_numbers_of_files_are_the_machine_s_and_given_again(tmp_path: Path) -> None:
+    """Whether the disk below gives them again depends on what else it holds."""
+    files = SimulatedFiles(World(str(tmp_path), random.Random(0)))
+    numbers = []
+    for name in ("one", "two", "two", "three"):
+        files.mkdir(str(tmp_path / name))
+        numbers.append(files.stat(str(tmp_path / name)).st_ino)
+        if name == "two":
+            files.rmdir(str(tmp_path / name))
+    assert numbers == [1, 2, 2, 2]
 
 
 # The model: what would make it blind

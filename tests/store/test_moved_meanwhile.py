@@ -141,6 +141,33 @@ def test_damage_that_was_met_while_nothing_was_deleted_stays_damage(
         raise CorruptHistory("damage")
 
 
+@pytest.mark.parametrize("archived", [False, True])
+@pytest.mark.parametrize("call", ["scandir", "open"])
+def test_erasing_reaches_what_is_moved_while_it_looks_who_holds_the_text(
+    tmp_path: Path, archived: bool, call: str
+) -> None:
+    class MovedOnceLocked(Meanwhile):
+        def flock(self, fd: int, *, exclusive: bool) -> bool:
+            self.call = call
+            return super().flock(fd, exclusive=exclusive)
+
+    files = MovedOnceLocked()
+    store = ThreadStore(LocalBackend(str(tmp_path), files=files), durability="os")
+    other = ThreadStore.open(tmp_path, durability="os")
+    with other.create(cwd="/project") as writer, writer.turn("said"):
+        pass
+    child = other.fork(writer.thread_id).id
+    add_turns(other, child, "a secret")
+    if archived:
+        other.archive(child)
+    moved: list[object] = []
+    files.happens = lambda: moved.append(other.unarchive(child) if archived else other.archive(child))
+    assert store.erase(writer.thread_id, "a secret").records > 0
+    assert moved, "nothing happened meanwhile"
+    assert [path for path in tmp_path.rglob("rollout-*") if b"a secret" in path.read_bytes()] == []
+    assert len(list(tmp_path.rglob(f"rollout-*{child}*"))) == 1
+
+
 CHANGES: Final[dict[str, Callable[[ThreadStore, str], object]]] = {
     "archive": lambda store, thread: store.archive(thread),
     "delete": lambda store, thread: store.delete(thread),

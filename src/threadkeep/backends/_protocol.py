@@ -253,7 +253,7 @@ class Backend(Protocol):
         ...
 
     def stats(self, missed: list[str] | None = None) -> Iterator[tuple[RolloutRef, RolloutStat]]:
-        """Every rollout with what changes when it changes, in no particular order; one pass over the folders.
+        """Every rollout with what changes when it changes, in no particular order; one that is moved meanwhile, too.
 
         At its end, what could not be looked at is added to ``missed``, for people: rollouts may have been left out.
         """

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.backends.local.homes import IDS, LINE, compressed, opened, put, rollout_id
+from tests.backends.local.homes import IDS, LINE, RecordingFiles, compressed, opened, put, rollout_id
 
 from threadkeep.backends.local import Files
 from threadkeep.errors import StorageFailure, ThreadNotFound
@@ -157,6 +157,27 @@ def test_the_folder_of_a_base_goes_with_its_last_pin(tmp_path: Path) -> None:
     assert path.read_bytes() == LINE
     with pytest.raises(ThreadNotFound):
         backend.open_pin(pin, Cost())
+    backend.close()
+
+
+def test_the_folder_of_a_base_is_flushed_though_it_passes_for_one_that_was_there_before(tmp_path: Path) -> None:
+    """A system gives the number of a folder that is gone to the next one that is made."""
+
+    class OneNumber(RecordingFiles):
+        def stat(self, path: str) -> os.stat_result:
+            facts = super().stat(path)
+            return os.stat_result((facts[0], 1, *facts[2:])) if os.path.isdir(path) else facts
+
+    home = tmp_path / "home"
+    path = put(home)
+    files = OneNumber()
+    backend, ref, pin = pinned(home, path, files)
+    backend.unpin(pin)
+    files.calls.clear()
+    assert backend.pin(IDS.new(), ref, 8, DIGEST)
+    assert files.place("fsync", home / "threadkeep" / "pins") > files.place(
+        "mkdir", home / os.path.dirname(pin.location)
+    )
     backend.close()
 
 

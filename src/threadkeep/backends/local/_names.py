@@ -243,35 +243,56 @@ class Names:
         return self._ask(lambda db: [row[0] for row in db.execute(query, (prefix, prefix + "\x7f", limit))])
 
     def stats(self, missed: list[str] | None = None) -> Iterator[tuple[RolloutRef, RolloutStat]]:
-        """Every rollout with its size, time and identity: one pass over the folders, one ``stat`` a file."""
-        walk = _Walk(self._files, self._home)
+        """Every rollout with its size, time and identity: one ``stat`` a file.
+
+        What changed meanwhile is read again: a rollout may have been moved from a folder that was still to be read to
+        one that had been.
+        """
         troubles: dict[str, str] = {}
-        for folder, depth, _ in walk:
-            try:
-                names, below = _read_folder(self._files.scandir(os.path.join(self._home, folder)), folder)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                troubles[folder] = f"the folder {folder} cannot be read ({error.strerror})"
-                continue
-            walk.add(below, depth + 1)
-            for entry, name in _plain_wins(names):
+        given: set[str] = set()
+        read: dict[str, tuple[int | None, list[str]]] = {}
+        for again in (False, True):
+            walk = _Walk(self._files, self._home)
+            for folder, depth, changed_ns in walk:
+                if folder in read and read[folder][0] == changed_ns:
+                    walk.add(read[folder][1], depth + 1)
+                    continue
+                settled = changed_ns + _RACY_NS < time.time_ns()
                 try:
-                    facts = entry.stat(follow_symlinks=False)
+                    names, below = _read_folder(self._files.scandir(os.path.join(self._home, folder)), folder)
                 except FileNotFoundError:
                     continue
                 except OSError as error:
-                    location = f"{folder}/{entry.name}"
-                    troubles[location] = f"the file {location} cannot be looked at ({error.strerror})"
+                    troubles[folder] = f"the folder {folder} cannot be read ({error.strerror})"
                     continue
-                yield (
-                    _ref(folder, entry.name, name),
-                    RolloutStat(facts.st_size, facts.st_mtime_ns, f"{facts.st_dev}:{facts.st_ino}"),
-                )
-        troubles.update((folder, f"the folder {folder} cannot be read") for folder in walk.blocked)
+                read[folder] = changed_ns if settled else None, below
+                walk.add(below, depth + 1)
+                fresh = [
+                    (entry, name) for entry, name in _plain_wins(names) if not (again and name.rollout_id in given)
+                ]
+                for ref, stat in self._stats_in(folder, fresh, troubles):
+                    given.add(ref.rollout_id)
+                    yield ref, stat
+            troubles.update((folder, f"the folder {folder} cannot be read") for folder in walk.blocked)
         if missed is not None:
             missed += troubles.values()
         self._troubles = troubles  # at once: who asks at the same time is never told that there are none
+
+    @staticmethod
+    def _stats_in(
+        folder: str, names: list[tuple[os.DirEntry[str], RolloutName]], troubles: dict[str, str]
+    ) -> Iterator[tuple[RolloutRef, RolloutStat]]:
+        for entry, name in names:
+            try:
+                facts = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                location = f"{folder}/{entry.name}"
+                troubles[location] = f"the file {location} cannot be looked at ({error.strerror})"
+                continue
+            identity = f"{facts.st_dev}:{facts.st_ino}"
+            yield _ref(folder, entry.name, name), RolloutStat(facts.st_size, facts.st_mtime_ns, identity)
 
     def _ask(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """The answer of the catalog; one that turned out to be damaged is filled from the folders, and asked again."""

@@ -40,10 +40,13 @@ class PinFolder:
 
     def add(self, child: str, ref: RolloutRef, end: int, digest: str) -> bool:
         """Pin a rollout's bytes for a child; False where the file system has no links, or refuses this one."""
-        folder = os.path.join(self._home, _FOLDER, ref.rollout_id)
+        pins = os.path.join(self._home, _FOLDER)
+        folder = os.path.join(pins, ref.rollout_id)
         name = _name(child, end, digest, compressed=ref.compressed)
         try:
-            self._folders.make(folder, durable=True)
+            self._folders.make(pins, durable=True)
+            self._files.make_folders(folder)
+            self._files.sync_folder(pins)  # every time: the folder goes with its last pin, and its number comes again
             with contextlib.suppress(FileExistsError):
                 self._files.link(os.path.join(self._home, ref.location), os.path.join(folder, name))
             self._files.sync_folder(folder)
