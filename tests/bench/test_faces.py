@@ -13,8 +13,9 @@ import pytest
 
 from threadkeep.bench._bench import BenchRow, Limit, Machine, Report, bench
 from threadkeep.bench._demo import demo
-from threadkeep.bench._limit import bare_append
+from threadkeep.bench._limit import bare_append, beside
 from threadkeep.bench._measure import Measured
+from threadkeep.bench._spread import Spread
 from threadkeep.bench._svg import drawn
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ def test_the_benchmark_answers_in_json_and_draws(tmp_path: Path) -> None:
     assert (appends["mode"], appends["pairs"]) == ("legacy", 20)
     assert 6_300 < appends["size"] < 6_500
     assert appends["bareMs"] > 0
-    assert appends["ratio"] > 0
+    for limit in (appends, *report["limits"]):
+        assert 0 < limit["ratio"]["low"] <= limit["ratio"]["median"] <= limit["ratio"]["high"]
     assert {row["age"] for row in report["aged"]} == {
         "no-resume-metadata",
         "no-window-number",
@@ -128,7 +130,8 @@ def report_of(**ms: float) -> Report:
         for name, took in ms.items()
         for size in (1_000_000, 10_000_000)
     ]
-    return Report(Machine("s", "p", 2, "y", "t", "m"), 1_000_000, rows, [], [Limit("paginated", 1_000_000, 5, 1, 1, 3)])
+    limit = Limit("paginated", 1_000_000, 5, 3, 3, 1, 1, Spread(3, 2, 4), 20)
+    return Report(Machine("s", "p", 2, "y", "t", "m"), 1_000_000, rows, [], [limit])
 
 
 def test_the_picture_is_the_same_for_the_same_figures() -> None:
@@ -169,9 +172,10 @@ def test_a_mode_that_was_not_measured_is_not_drawn() -> None:
 
 def test_an_append_is_paired_with_a_bare_one_of_the_same_bytes_in_changing_order(tmp_path: Path) -> None:
     bare, seen = tmp_path / "bare", []
-    pairs = bare_append(str(bare), b"0123456789", lambda: seen.append(bare.stat().st_size), 3)
+    with bare_append(str(bare), b"0123456789") as append:
+        pairs = beside(lambda: seen.append(bare.stat().st_size), append, 3)
 
     assert len(pairs) == 3
     assert seen == [10, 10, 30, 30]  # after, before, after, before the other; the first pair does not count
     assert bare.read_bytes() == b"0123456789" * 4
-    assert all(pair.bare_ms > 0 and pair.append_ms > 0 for pair in pairs)
+    assert all(pair.bare_ms > 0 and pair.ms > 0 for pair in pairs)

@@ -16,14 +16,17 @@ import msgspec
 from threadkeep._version import __version__
 from threadkeep.bench._generate import CheckpointAge, Recipe
 from threadkeep.bench._home import BenchHome, made_home, scratch_copy
-from threadkeep.bench._limit import bare_append, bare_scan
-from threadkeep.bench._measure import PEAK_MEANING, Measured, measured, measured_cold, timed
+from threadkeep.bench._limit import bare_append, bare_scan, beside
+from threadkeep.bench._measure import PEAK_MEANING, Measured, measured, measured_cold
 from threadkeep.bench._operations import FULL_REPLAY, OPERATIONS
+from threadkeep.bench._spread import Spread, pair_by_pair
 from threadkeep.records import LEGACY, PAGINATED
 from threadkeep.store import ThreadStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from threadkeep.bench._limit import Pair
 
 __all__ = [
     "MB",
@@ -100,9 +103,12 @@ class Limit(msgspec.Struct):
         mode: History mode.
         size: Bytes of history.
         lines: Lines scanned.
-        ms: Milliseconds, the median of the runs.
-        ms_min: The quickest run.
-        ratio: How many times as long the quickest resume takes.
+        ms: Milliseconds of the resume, the median of the pairs.
+        ms_min: The quickest.
+        bare_ms: Milliseconds of the scan, the median.
+        bare_ms_min: The quickest.
+        ratio: How many times as long the resume takes, pair by pair.
+        pairs: How many pairs there were; which of both comes first alternates.
     """
 
     mode: str
@@ -110,7 +116,10 @@ class Limit(msgspec.Struct):
     lines: int
     ms: float
     ms_min: float
-    ratio: float
+    bare_ms: float
+    bare_ms_min: float
+    ratio: Spread
+    pairs: int
 
 
 class AppendLimit(msgspec.Struct):
@@ -123,7 +132,7 @@ class AppendLimit(msgspec.Struct):
         ms_min: The quickest.
         bare_ms: Milliseconds of the write and the fdatasync, the median.
         bare_ms_min: The quickest.
-        ratio: How many times as long the append takes, the median of the pairs.
+        ratio: How many times as long the append takes, pair by pair.
         pairs: How many pairs there were; which of both comes first alternates.
     """
 
@@ -133,7 +142,7 @@ class AppendLimit(msgspec.Struct):
     ms_min: float
     bare_ms: float
     bare_ms_min: float
-    ratio: float
+    ratio: Spread
     pairs: int
 
 
@@ -228,20 +237,30 @@ def _measure_home(report: Report, home: BenchHome, runs: int, tell: Callable[[st
     with ThreadStore.open(home.path) as store:
         replays = 1 if home.size > _LARGE else min(runs, _COLD_RUNS)
         rows.append(measured("replay", FULL_REPLAY, store, home.thread_id, replays))
-        resumed = store.resume(home.thread_id)
-    report.rows += [BenchRow(home.recipe.mode, home.size, home.recipe.age, row) for row in rows]
-    checkpoint = resumed.context.checkpoint
-    if checkpoint is not None:
-        tell("bare scan")
-        report.limits.append(_limit(home, checkpoint.offset, rows[0], runs))
+        report.rows += [BenchRow(home.recipe.mode, home.size, home.recipe.age, row) for row in rows]
+        checkpoint = store.resume(home.thread_id).context.checkpoint
+        if checkpoint is not None:
+            tell("bare scan")
+            report.limits.append(_limit(home, checkpoint.offset, store, runs * _PAIRS_A_RUN))
 
 
-def _limit(home: BenchHome, low: int, resume: Measured, runs: int) -> Limit:
+def _limit(home: BenchHome, low: int, store: ThreadStore, pairs: int) -> Limit:
     lines: list[int] = []
-    taken = sorted(timed(lambda: lines.append(bare_scan(home.rollout, low)), runs))
-    quickest, median = taken[0], taken[len(taken) // 2]
-    ratio = round(resume.ms_min / quickest, 2)
-    return Limit(home.recipe.mode, home.size, lines[-1], round(median, 3), round(quickest, 3), ratio)
+    measured = beside(lambda: store.resume(home.thread_id), lambda: lines.append(bare_scan(home.rollout, low)), pairs)
+    return Limit(home.recipe.mode, home.size, lines[-1], *_compared(measured))
+
+
+def _compared(measured: Sequence[Pair]) -> tuple[float, float, float, float, Spread, int]:
+    """Both in short, and how many times as long as the limit it takes, pair by pair."""
+    ours, bare = [pair.ms for pair in measured], [pair.bare_ms for pair in measured]
+    return (
+        round(statistics.median(ours), 3),
+        round(min(ours), 3),
+        round(statistics.median(bare), 3),
+        round(min(bare), 3),
+        pair_by_pair(bare, ours),
+        len(measured),
+    )
 
 
 def _append_limit(folder: str, mode: str, pairs: int) -> AppendLimit:
@@ -256,21 +275,9 @@ def _append_limit(folder: str, mode: str, pairs: int) -> AppendLimit:
         before = writer.cost.bytes_written
         writer.append("response_item", output)
         size = writer.cost.bytes_written - before
-        measured = bare_append(
-            os.path.join(path, "bare"), b"x" * size, lambda: writer.append("response_item", output), pairs
-        )
-    ours, bare = [pair.append_ms for pair in measured], [pair.bare_ms for pair in measured]
-    ratio = statistics.median(pair.append_ms / pair.bare_ms for pair in measured)
-    return AppendLimit(
-        mode,
-        size,
-        round(statistics.median(ours), 3),
-        round(min(ours), 3),
-        round(statistics.median(bare), 3),
-        round(min(bare), 3),
-        round(ratio, 2),
-        len(measured),
-    )
+        with bare_append(os.path.join(path, "bare"), b"x" * size) as bare:
+            measured = beside(lambda: writer.append("response_item", output), bare, pairs)
+    return AppendLimit(mode, size, *_compared(measured))
 
 
 def machine() -> Machine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import time
@@ -12,9 +13,9 @@ import msgspec
 from threadkeep.backends.local._files import Files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-__all__ = ["Pair", "bare_append", "bare_scan"]
+__all__ = ["Pair", "bare_append", "bare_scan", "beside"]
 
 _flush: Final[Callable[[int], None]] = os.fdatasync if hasattr(os, "fdatasync") else Files().fsync
 
@@ -30,45 +31,55 @@ _decode: Final = msgspec.json.Decoder(_Envelope).decode
 
 
 class Pair(NamedTuple):
-    """The same bytes appended in two ways, one right after the other.
+    """The same done in two ways, one right after the other.
 
     Attributes:
-        append_ms: Milliseconds of the append that is measured.
-        bare_ms: Milliseconds of a write and an fdatasync.
+        ms: Milliseconds of what is measured.
+        bare_ms: Milliseconds of the limit.
     """
 
-    append_ms: float
+    ms: float
     bare_ms: float
 
 
-def bare_append(path: str, data: bytes, append: Callable[[], object], pairs: int) -> list[Pair]:
-    """What an append takes beside a write and an fdatasync of as many bytes to a new file, which comes first in turn.
+def beside(run: Callable[[], object], bare: Callable[[], object], pairs: int) -> list[Pair]:
+    """What something takes beside its limit; which of both comes first alternates.
+
+    Args:
+        run: What is measured.
+        bare: The limit.
+        pairs: How many pairs count, after one that does not.
+    """
+    measured = []
+    for number in range(pairs + 1):
+        if number % 2:
+            ms = _ms(run)
+            bare_ms = _ms(bare)
+        else:
+            bare_ms = _ms(bare)
+            ms = _ms(run)
+        measured.append(Pair(ms, bare_ms))
+    return measured[1:]
+
+
+@contextlib.contextmanager
+def bare_append(path: str, data: bytes) -> Iterator[Callable[[], None]]:
+    """A write and an fdatasync of some bytes to a new file.
 
     Args:
         path: A file that is made for it, on the file system that is appended to.
         data: The bytes.
-        append: Appends as many bytes in its own way.
-        pairs: How many pairs count, after one that does not.
     """
-    measured = []
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
+
+    def append() -> None:
+        os.write(fd, data)
+        _flush(fd)
+
     try:
-
-        def bare() -> None:
-            os.write(fd, data)
-            _flush(fd)
-
-        for number in range(pairs + 1):
-            if number % 2:
-                append_ms = _ms(append)
-                bare_ms = _ms(bare)
-            else:
-                bare_ms = _ms(bare)
-                append_ms = _ms(append)
-            measured.append(Pair(append_ms, bare_ms))
+        yield append
     finally:
         os.close(fd)
-    return measured[1:]
 
 
 def _ms(run: Callable[[], object]) -> float:

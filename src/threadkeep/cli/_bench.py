@@ -24,7 +24,7 @@ from threadkeep.cli._options import example, json_option
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from threadkeep.bench._bench import AppendLimit, BenchRow, Report
+    from threadkeep.bench._bench import AppendLimit, BenchRow, Limit, Report
     from threadkeep.cli._session import Session
 
 __all__ = ["BENCHMARKS", "bench"]
@@ -161,34 +161,31 @@ def _show_aged(session: Session, rows: Sequence[BenchRow]) -> None:
 
 
 def _show_limits(session: Session, report: Report) -> None:
-    from threadkeep.cli._table import Column
     from threadkeep.cli._text import size
 
-    session.line(session.style(f"The limit: a bare scan of the last {size(report.tail_bytes)}", "bold"))
-    cells = [
-        [limit.mode, size(limit.size), f"{limit.ms:.2f} ms", f"{limit.ms_min:.2f} ms", f"{limit.ratio:.1f}x"]
-        for limit in report.limits
-    ]
-    titles = ("history", "median", "quickest", "resume takes")
-    session.table([Column(""), *(Column(title, right=True) for title in titles)], cells, titled=True)
+    title = f"The limit: a bare scan of the last {size(report.tail_bytes)}"
+    titles = ("history", "bare scan", "quickest", "resume", "quickest", "resume takes")
+    _show_beside(session, title, titles, report.limits)
 
 
 def _show_appends(session: Session, limits: Sequence[AppendLimit]) -> None:
+    title = "The limit: a write and an fdatasync of the bytes of a record"
+    titles = ("record", "bare append", "quickest", "durable append", "quickest", "append takes")
+    _show_beside(session, title, titles, limits)
+
+
+def _show_beside(session: Session, title: str, titles: Sequence[str], limits: Sequence[Limit | AppendLimit]) -> None:
     from threadkeep.cli._table import Column
     from threadkeep.cli._text import size
 
-    session.line(session.style("The limit: a write and an fdatasync of the bytes of a record", "bold"))
+    session.line(session.style(title, "bold"))
     cells = [
         [
             limit.mode,
             size(limit.size),
-            f"{limit.bare_ms:.3f} ms",
-            f"{limit.bare_ms_min:.3f} ms",
-            f"{limit.ms:.3f} ms",
-            f"{limit.ms_min:.3f} ms",
-            f"{limit.ratio:.2f}x",
+            *(f"{ms:.3f} ms" for ms in (limit.bare_ms, limit.bare_ms_min, limit.ms, limit.ms_min)),
+            f"{limit.ratio.median:.2f}x ({limit.ratio.low:.2f}-{limit.ratio.high:.2f})",
         ]
         for limit in limits
     ]
-    titles = ("record", "median", "quickest", "durable append", "quickest", "append takes")
     session.table([Column(""), *(Column(title, right=True) for title in titles)], cells, titled=True)
