@@ -175,6 +175,14 @@ MUTATIONS: Final = (
         "tests/store/test_erase.py::test_no_power_cut_brings_back_what_was_erased",
     ),
     Mutation(
+        "a base goes before the removal of its heir is flushed",
+        "src/threadkeep/store/_deletion.py",
+        "            access.backend.settle()",
+        "            pass",
+        "tests/store/test_what_cannot_be_read.py::"
+        "test_what_an_heir_needs_whose_removal_was_not_flushed_goes_after_it_for_good",
+    ),
+    Mutation(
         "a removal is not flushed",
         "src/threadkeep/backends/local/_backend.py",
         "                    self.files.unlink(form)\n            self.files.sync_folder(os.path.dirname(path))\n",

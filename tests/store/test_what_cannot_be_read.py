@@ -205,6 +205,36 @@ def test_a_fork_of_a_fork_that_codex_made_flushes_all_that_it_inherits(tmp_path:
         assert ("fsync", str(root)) not in files.calls
 
 
+def test_what_an_heir_needs_whose_removal_was_not_flushed_goes_after_it_for_good(tmp_path: Path) -> None:
+    """Until then a power cut brings it back, and the pin that it still has holds what its base had alone."""
+
+    class Flushless(RecordingFiles):
+        armed = False
+
+        def fsync(self, fd: int) -> None:
+            if self.armed and self.names[fd].endswith("archived_sessions"):
+                raise OSError(5, "Input/output error")
+            super().fsync(fd)
+
+    files = Flushless()
+    with ThreadStore(LocalBackend(str(tmp_path), files=files)) as store:
+        parent = new_thread(store, "one")
+        child = store.fork(parent).id
+        grandchild = store.fork(child).id
+        store.archive(grandchild)
+        files.armed = True
+        with pytest.raises(StorageFailure):
+            store.delete(grandchild)
+        location = tmp_path / store.read(child).location
+        with pytest.raises(StorageFailure):
+            store.delete(child)
+        assert location.exists()
+        files.armed = False
+        files.calls.clear()
+        store.delete(child)
+        assert files.place("fsync", tmp_path / "archived_sessions") < files.place("unlink", location)
+
+
 @pytest.mark.parametrize("call", ["stat", "scandir"])
 def test_who_may_see_a_thread_as_it_was_before_it_was_reverted_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, call: str

@@ -22,10 +22,10 @@ from threadkeep.store._models import DeletePlan, PlannedThread
 from threadkeep.store._threads import read_threads
 
 if TYPE_CHECKING:
-    from threadkeep.backends import Backend, Lease
+    from threadkeep.backends import Backend, Lease, Pin
     from threadkeep.store._access import Access
 
-__all__ = ["delete", "plan_delete"]
+__all__ = ["delete", "gone_heirs", "plan_delete"]
 
 
 class _Step(msgspec.Struct):
@@ -63,12 +63,21 @@ def delete(access: Access, given: str, *, cascade: bool, reclaim: bool) -> Delet
             for each in further:
                 leases[each] = access.backend_of(each).lease(each)
                 held.callback(leases[each].release)
+        if any(step.removed or step.cut for step in steps) and gone_heirs(access, inheritance):
+            # A power cut may bring back one whose removal was not flushed, and its pin holds what its base had alone.
+            access.backend.settle()
         # Heirs first: an interruption leaves no thread without the bytes that it inherits, and what was named is
         # still there to be named again.
         heirs_first = sorted(steps, key=lambda step: _depth(inheritance, step.planned.id), reverse=True)
         for step in sorted(heirs_first, key=lambda step: step.planned.action != "remove"):
             _carry_out(access, step, inheritance, leases[step.planned.id])
         return DeletePlan([step.planned for step in steps])
+
+
+def gone_heirs(access: Access, inheritance: Inheritance) -> list[Pin]:
+    """The pins of rollouts that are gone: of each the removal was interrupted, or was somebody else's."""
+    backend = access.backend
+    return [pin for pin in backend.pins() if pin.child not in inheritance.links and backend.find(pin.child) is None]
 
 
 def _depth(inheritance: Inheritance, thread_id: str) -> int:

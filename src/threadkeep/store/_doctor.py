@@ -24,7 +24,7 @@ from threadkeep.lineage import Lineage, boundary_digest
 from threadkeep.records import Cost
 from threadkeep.records._damage import inspect
 from threadkeep.store._anchoring import anchor_again
-from threadkeep.store._deletion import delete
+from threadkeep.store._deletion import delete, gone_heirs
 from threadkeep.store._inheritance import read_inheritance
 from threadkeep.store._models import Finding
 from threadkeep.store._verify import being_written
@@ -71,8 +71,11 @@ def doctor(access: Access, *, fix: bool, progress: Callable[[str], None] | None 
     links_to_pin = [link for link in inheritance.links.values() if link.ref.thread_id not in broken]
     yield from _unpinned(access, links_to_pin, pinned, fix=fix)
     if "" not in inheritance.unseen:  # else nobody can say what is gone
-        yield from _unused_pins(access, inheritance, fix=fix)
-        yield from _marks_of_nothing(access, inheritance, fix=fix)
+        unused = gone_heirs(access, inheritance)
+        # A power cut may bring a rollout back whose removal was not flushed: until it is, it needs its pin and marks.
+        settled = fix and (not unused or _done(access, lambda home: home.settle(), access.backend))
+        yield from _unused_pins(access, unused, fix=settled)
+        yield from _marks_of_nothing(access, inheritance, fix=settled)
     yield from _deleted(access, inheritance, fix=fix)
 
 
@@ -208,7 +211,7 @@ def _pin(access: Access, link: Link) -> bool:
         return access.backend.pin(link.ref.rollout_id, ref, base.end, boundary_digest(base.source, base.end))
 
 
-def _unused_pins(access: Access, inheritance: Inheritance, *, fix: bool) -> Iterator[Finding]:
+def _unused_pins(access: Access, unused: list[Pin], *, fix: bool) -> Iterator[Finding]:
     """Pins whose child is gone."""
     backend = access.backend
 
@@ -218,9 +221,6 @@ def _unused_pins(access: Access, inheritance: Inheritance, *, fix: bool) -> Iter
         backend.unpin(pin)
         return True
 
-    unused = [pin for pin in backend.pins() if pin.child not in inheritance.links and backend.find(pin.child) is None]
-    # A power cut may bring a child back whose removal was not flushed: until it is, the child needs its pin.
-    settled = fix and bool(unused) and _done(access, lambda home: home.settle(), backend)
     for pin in unused:
         held = backend.pinned_size(pin)
         yield Finding(
@@ -231,7 +231,7 @@ def _unused_pins(access: Access, inheritance: Inheritance, *, fix: bool) -> Iter
             f"it holds {held[1] if held is not None else 0:,} bytes of rollout {pin.base} for rollout {pin.child}, "
             "which is gone",
             fixable=True,
-            fixed=settled and _done(access, let_go, pin),
+            fixed=fix and _done(access, let_go, pin),
         )
 
 
