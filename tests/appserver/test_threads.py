@@ -184,7 +184,8 @@ def test_a_thread_is_resumed_by_its_path(client: Client, make_thread: MakeThread
     path = client.request("thread/read", {"threadId": thread})["thread"]["path"]
     answer = client.request("thread/resume", {"threadId": "", "path": path, "excludeTurns": True})
     assert answer["thread"]["id"] == thread
-    for elsewhere in (path + "x", str(tmp_path / path.rsplit("/", 1)[1])):
+    name = path.rsplit("/", 1)[1]
+    for elsewhere in (path + "x", str(tmp_path / name), f"/\0/{name}"):
         assert failure(client, "thread/resume", {"threadId": "", "path": elsewhere}) == (
             -32600,
             f"failed to resolve rollout path `{elsewhere}`: file does not exist",

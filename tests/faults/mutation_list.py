@@ -60,7 +60,7 @@ MUTATIONS: Final = (
         "src/threadkeep/backends/local/_aside.py",
         "        self._settle(path, durable=True)\n",
         "        self._settle(path, durable=False)\n",
-        "tests/faults/test_crash_states.py::test_the_power_goes[erase]",
+        "tests/backends/local/test_durability.py::test_a_replacement_is_flushed_before_it_takes_the_place[False]",
     ),
     Mutation(
         "the file is not compared with its path",

@@ -29,7 +29,7 @@ def event(ordinal: int, name: str, turn: str, **more: Any) -> bytes:
 
 
 def said(ordinal: int, turn: str, name: str = "x") -> bytes:
-    item = {"type": "AgentMessage", "id": name, "content": [{"type": "Text", "text": "said"}]}
+    item = {"type": "AgentMessage", "id": name, "content": [{"type": "Text", "text": f"said {ordinal}"}]}
     return event(ordinal, "item_completed", turn, thread_id=AGENT, item=item)
 
 
@@ -106,6 +106,24 @@ LEFT: Final = {
         ["x"],
     ),
     "an end before its start": ((event(1, "task_complete", "a"), event(2, "task_started", "a"), said(3, "a")), ["x"]),
+    "items of a turn without a start, paged one by one": (
+        (said(1, "c"), event(2, "task_complete", "c"), said(3, "a", "y"), event(4, "task_started", "b"), said(5, "c")),
+        ["x", "y"],
+    ),
+    "a turn that starts twice, around an item of a lost one": (
+        (
+            *(event(1, "task_started", "b"), said(2, "b"), said(3, "a", "y")),
+            *(event(4, "task_started", "b"), said(5, "b"), said(6, "a", "y")),
+        ),
+        ["x", "y"],
+    ),
+    "an item twice, before a turn whose start is lost": (
+        (
+            *(said(1, "b"), said(2, "b"), event(3, "task_started", "a"), said(4, "b", "y")),
+            *(event(5, "task_complete", "b"), event(6, "task_started", "b"), said(7, "b", "y")),
+        ),
+        ["x", "y"],
+    ),
     "an item of a lost turn, three times": (
         (said(1, "c"), said(2, "c"), event(3, "task_started", "a"), said(4, "b", "y"), said(5, "c")),
         ["x", "y"],
@@ -124,3 +142,81 @@ def test_pages_of_a_damaged_thread_hold_what_its_whole_history_holds(
         assert [row.item["id"] for row in page.data] == items
         checks = list(check_pages(library, lineage, lambda: None))  # type: ignore[arg-type]  # only asked for totals
     assert [check.difference for check in checks if not check.ok] == []
+
+
+def turns_told(lines: tuple[bytes, ...]) -> list[tuple[str, str]]:
+    """Ids and states of a thread's turns, oldest first: the same in both orders, and in pages of every size."""
+    library = MemoryLibrary()
+    source = library.add(AGENT, FIRST.replace(b'_ordinal":%d' % OWN, b'_ordinal":0') + b"".join(lines))
+    with Lineage(library, source, AGENT, Cost()) as lineage:
+        checks = list(check_pages(library, lineage, lambda: None))  # type: ignore[arg-type]  # only asked for totals
+        assert [check.difference for check in checks if not check.ok] == []
+        page = turn_page(lineage, library, cursor=None, limit=99, descending=False, view="full")
+        return [(entry.id, entry.turn["status"]) for entry in page.data]
+
+
+A: Final = (event(1, "task_started", "a"), event(2, "task_complete", "a"))
+STARTS_B: Final = (event(3, "task_started", "b"), said(4, "b"))
+C: Final = (event(5, "task_started", "c"), said(6, "c"))
+"""A turn that was cut off: nothing ends it."""
+ENDS_B: Final = (said(7, "b", "y"), event(8, "task_complete", "b"))
+D: Final = (event(9, "task_started", "d"), event(10, "task_complete", "d"))
+
+
+@pytest.mark.parametrize("after", [(), D])
+def test_a_turn_that_ends_late_is_shown_once_where_it_began(after: tuple[bytes, ...]) -> None:
+    told = turns_told((*A, *STARTS_B, *C, *ENDS_B, *after))
+    assert told[:3] == [("a", "completed"), ("b", "completed"), ("c", "interrupted")]
+    assert [turn for turn, _ in told[3:]] == ["d"] * bool(after)
+
+
+@pytest.mark.parametrize("after", [(), D])
+def test_a_turn_whose_start_is_lost_is_shown_where_it_ended(after: tuple[bytes, ...]) -> None:
+    told = turns_told((*A, *C, *ENDS_B, *after))
+    assert told[:3] == [("a", "completed"), ("c", "interrupted"), ("b", "completed")]
+    assert [turn for turn, _ in told[3:]] == ["d"] * bool(after)
+
+
+def test_an_end_two_turns_late_ends_no_turn_that_was_shown() -> None:
+    library = MemoryLibrary()
+    lines = (*STARTS_B, *C, *D, event(11, "task_complete", "b"), event(12, "task_started", "e"))
+    source = library.add(AGENT, FIRST.replace(b'_ordinal":%d' % OWN, b'_ordinal":0') + b"".join(lines))
+    with Lineage(library, source, AGENT, Cost()) as lineage:
+        for descending in (False, True):
+            shown: list[tuple[str, str]] = []
+            cursor = None
+            while not shown or cursor is not None:
+                page = turn_page(lineage, library, cursor=cursor, limit=1, descending=descending, view="full")
+                shown += [(entry.id, entry.turn["status"]) for entry in page.data]
+                cursor = page.next_cursor
+            assert shown[:: -1 if descending else 1] == [
+                ("b", "interrupted"),
+                ("c", "interrupted"),
+                ("d", "completed"),
+                ("b", "completed"),
+                ("e", "interrupted"),
+            ]
+
+
+def test_items_of_a_turn_whose_start_is_lost_go_to_no_turn_of_the_next_page() -> None:
+    library = MemoryLibrary()
+    lines = (*STARTS_B, *C, *D, said(11, "b", "y"), event(12, "task_complete", "b"))
+    source = library.add(AGENT, FIRST.replace(b'_ordinal":%d' % OWN, b'_ordinal":0') + b"".join(lines))
+    with Lineage(library, source, AGENT, Cost()) as lineage:
+        shown: list[tuple[str, list[str]]] = []
+        cursor = None
+        while not shown or cursor is not None:
+            page = turn_page(lineage, library, cursor=cursor, limit=1, descending=True, view="full")
+            shown += [(entry.id, [item["id"] for item in entry.turn["items"]]) for entry in page.data]
+            cursor = page.next_cursor
+    assert shown == [("b", ["y"]), ("d", []), ("c", ["x"]), ("b", ["x"])]
+
+
+def test_a_page_of_a_thread_that_lost_every_start_does_not_read_it_all() -> None:
+    library = MemoryLibrary()
+    ends = [event(number, "task_complete", f"t{number}", last_agent_message="m" * 10_000) for number in range(1, 999)]
+    source = library.add(AGENT, FIRST.replace(b'_ordinal":%d' % OWN, b'_ordinal":0') + b"".join(ends))
+    with Lineage(library, source, AGENT, Cost()) as lineage:
+        page = turn_page(lineage, library, cursor=None, limit=2, descending=True, view="full")
+        assert [entry.id for entry in page.data] == ["t998", "t997"]
+    assert source.cost.bytes_read < source.size // 2

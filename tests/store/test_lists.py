@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -119,6 +120,11 @@ def test_a_folder_that_no_system_has_does_not_end_a_list(store: ThreadStore, tmp
     assert listed(store, cwd=str(tmp_path)) == {here}
     assert listed(store, cwd="/a\0b") == {nowhere}
     assert listed(store, cwd="\0") == set()
+
+
+def test_at_a_path_that_no_system_has_lies_no_thread(store: ThreadStore) -> None:
+    name = os.path.basename(store.read(new_thread(store, "one")).location)
+    assert store.thread_at(f"/a\0b/{name}") is None
 
 
 def test_texts_are_found_as_they_stand_or_in_any_case(store: ThreadStore) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CATALOG_VERSION", "Catalog"]
 
-CATALOG_VERSION: Final = 4
+CATALOG_VERSION: Final = 5
 """Changes whenever a row's meaning changes: older catalogs are then made anew."""
 
 _SCHEMA: Final = """

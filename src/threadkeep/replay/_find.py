@@ -15,8 +15,9 @@ from threadkeep.replay._at import named_turn, record_at
 from threadkeep.replay._before_envelope import as_told
 from threadkeep.replay._copied import own_from
 from threadkeep.replay._legacy_kinds import is_kept
+from threadkeep.replay._paginated import placed
 from threadkeep.replay._reader import TurnReader
-from threadkeep.replay._starts import starts_own_turn, starts_turn
+from threadkeep.replay._starts import STARTS, starts_own_turn, starts_turn
 from threadkeep.replay._turn import ItemEntry, ItemsView, LateRecord, Position, TurnEntry
 
 if TYPE_CHECKING:
@@ -141,20 +142,41 @@ def _starts(record: Record, segment: Segment, turn_id: str) -> bool:
 def next_start(lineage: Lineage, position: Position) -> Position | None:
     """Where the first other turn after the one at ``position`` starts; None: nowhere before the end.
 
-    A second start of the turn that the record there names is none of another.
+    A second start of the turn that the record there names, or of the one that was started or ended last before it, is
+    none of another.
     """
-    turn_id: str | None = None
+    named: str | None = None
+    last: str | None = None
     for segment in _from(lineage, position):
         low = own_from(segment)
         if segment.rollout_id == position.rollout:
             record = record_at(segment, position.offset)
             low = record.end if record is not None else position.offset
-            turn_id = named_turn(record) if record is not None else None
+            named = named_turn(record) if record is not None else None
         for record in records_of(lines_forward(segment.source, min(low, segment.end), segment.end)):
-            event = record.view(TaskStarted) if starts_own_turn(record, segment) else None
-            if event is not None and event.turn_id != turn_id:
+            turn_id = _bounded(record, segment)
+            if turn_id is None:
+                continue
+            if record.subtype in STARTS and turn_id not in (named, last or _bounded_last(lineage, position)):
                 return Position(segment.rollout_id, record.offset)
+            last = turn_id
     return None
+
+
+def _bounded(record: Record, segment: Segment) -> str | None:
+    """The turn that a record starts or ends."""
+    entry = placed(record, segment, "notLoaded") if record.kind == "event_msg" else None
+    return entry.event.turn_id if entry is not None else None
+
+
+def _bounded_last(lineage: Lineage, position: Position) -> str | None:
+    """The turn that was started or ended last before a place of a rollout, or at it."""
+    segment = lineage.segment(position.rollout)
+    record = record_at(segment, position.offset) if segment is not None else None
+    if segment is None or record is None:
+        return None
+    lines = records_of(lines_backward(segment.source, record.end, own_from(segment)))
+    return next((turn for before in lines if (turn := _bounded(before, segment)) is not None), None)
 
 
 def next_turn(lineage: Lineage, entry: TurnEntry) -> Position | None:

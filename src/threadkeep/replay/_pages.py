@@ -6,6 +6,7 @@ begun. What stands above and still matters (records of older turns, rollbacks) i
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -115,8 +116,9 @@ class _Pager:
         told = self._told(cursor)
         if told is None or high is None:
             return reader_before(self.lineage, high, self.totals, view, rows=rows)
+        late = [known for known in told if self.key(known.position) >= self.key(high)]  # the others are read again
         return TurnReader(
-            self.lineage, view, start=high, below=high, late=told, first_start=self.first_start, rows=rows
+            self.lineage, view, start=high, below=high, late=late, first_start=self.first_start, rows=rows
         )
 
     def _told(self, cursor: Cursor) -> list[LateRecord] | None:
@@ -132,6 +134,14 @@ class _Pager:
         for _ in suffix:
             pass
         return cursor.late + suffix.unreached()
+
+    def lost_start(self, position: Position) -> bool:
+        """Whether a turn of a paginated rollout stands where it ended: further back, more records are its."""
+        segment = self.lineage.segment(position.rollout)
+        if segment is None or segment.mode == LEGACY:
+            return False
+        record = record_at(segment, position.offset)
+        return record is not None and not starts_own_turn(record, segment)
 
     def _rolled_back_since(self, offset: int) -> bool:
         tip = self.lineage.tip
@@ -236,7 +246,7 @@ def _newest_turns(pager: _Pager, at: Cursor | None, size: int, view: ItemsView) 
         reader = TurnReader(pager.lineage, view, first_start=pager.first_start)
     else:
         high: Position | None = at.anchor
-        if at.inclusive:
+        if at.inclusive or pager.lost_start(at.anchor):
             high = next_start(pager.lineage, at.anchor)
         reader = pager.below(at, high, view, rows=False)
     page: list[TurnEntry] = []
@@ -246,7 +256,7 @@ def _newest_turns(pager: _Pager, at: Cursor | None, size: int, view: ItemsView) 
         if len(page) == size:
             more = True
             break
-        if at is not None and pager.key(entry.position) > pager.key(at.anchor):
+        if at is not None and not _beyond(pager, (entry, 0), at, descending=True):
             continue  # turns that nothing starts explicitly stand between the anchor and where the reading began
         page.append(entry)
         if len(page) == size:
@@ -351,8 +361,8 @@ def _ordered(pager: _Pager, entries: Sequence[ItemEntry]) -> list[Row]:
     return rows
 
 
-def _beyond(pager: _Pager, row: Row, at: Cursor, *, descending: bool) -> bool:
-    """Whether an item lies beyond the cursor, in the direction that is read."""
+def _beyond(pager: _Pager, row: tuple[ItemEntry | TurnEntry, int], at: Cursor, *, descending: bool) -> bool:
+    """Whether an item, or a turn, lies beyond the cursor, in the direction that is read."""
     mine, anchor = (*pager.key(row[0].position), row[1]), (*pager.key(at.anchor), at.sub)
     if mine == anchor:
         return at.inclusive
@@ -372,11 +382,20 @@ def _newest_rows(pager: _Pager, at: Cursor | None, size: int) -> tuple[list[Row]
     told = {late.position: late for late in reader.told}
     begun: dict[str, tuple[int, int]] = {}
     ended: dict[str, Position | None] = {}
-    for entry in reader:
-        low = begun[entry.id] = pager.key(entry.position)
-        ended[entry.id] = entry.end
-        told |= {late.position: late for late in reader.pending() if pager.key(late.position) >= low}
-        rows = _with_late(pager, reader, entry.position)
+    rows: list[Row] = []
+    for entry in itertools.chain(reader, (None,)):
+        low = None
+        if entry is not None:
+            low = entry.position
+            of_turn = [low, *(row.position for row in reader.rows if row.turn_id == entry.id)]
+            begun[entry.id] = min(map(pager.key, of_turn))
+            ended[entry.id] = entry.end
+        told |= {
+            late.position: late
+            for late in reader.pending()
+            if low is None or pager.key(late.position) >= pager.key(low)
+        }
+        rows = _with_late(pager, reader, low)
         usable = [row for row in rows if at is None or _beyond(pager, row, at, descending=True)]
         if len(usable) > size:
             last = usable[-size][0]
@@ -385,7 +404,7 @@ def _newest_rows(pager: _Pager, at: Cursor | None, size: int) -> tuple[list[Row]
             floor = pager.key(last.position)
             known = [late for late in told.values() if _goes_below(pager, late, floor, begun)]
             return rows, sorted(known, key=lambda late: pager.key(late.position))
-    return _with_late(pager, reader, None), []
+    return rows, []
 
 
 def _is_late(pager: _Pager, row: ItemEntry, end: Position | None) -> bool:

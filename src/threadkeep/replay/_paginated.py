@@ -32,7 +32,9 @@ __all__ = ["Group", "Grouping", "Placed", "build_turn", "placed", "speaks_of_tur
 
 T = TypeVar("T")
 
-_MOST_OPEN: Final = 2
+_MOST_OPEN: Final = 64
+"""Most turns that wait for their starts: in a thread that lost every start, no page reads it all."""
+
 _SAID: Final = frozenset({"UserMessage", "AgentMessage"})
 
 
@@ -88,14 +90,19 @@ def speaks_of_turns(kind: str, subtype: str, view: ItemsView) -> bool:
 
 
 class Group:
-    """The records of one turn as far as they were found, newest first."""
+    """The records of one turn as far as they were found, newest first.
 
-    __slots__ = ("records", "started", "turn_id")
+    Attributes:
+        passed: Starts of other turns that were met since its oldest start or end.
+    """
+
+    __slots__ = ("passed", "records", "started", "turn_id")
 
     def __init__(self, turn_id: str, records: list[Placed]) -> None:
         self.turn_id = turn_id
         self.records = records
         self.started = any(isinstance(entry.event, TaskStarted) for entry in records)
+        self.passed = 0
 
     @property
     def first(self) -> tuple[int, int]:
@@ -105,17 +112,18 @@ class Group:
         )
 
     def add(self, entry: Placed) -> None:
-        """Take the next older record."""
+        """Take the next older start or end."""
         self.records.append(entry)
         self.started = self.started or isinstance(entry.event, TaskStarted)
+        self.passed = 0
 
 
 class Grouping(Generic[T]):
     """Groups records by turn while they come in, newest first.
 
-    A turn is open from its newest start or end on until a record of another turn shows that nothing older belongs to
-    it. Two are open at once where an end stands before another turn's start was met: either it came late, after the
-    next turn had begun, or that start is lost; the next start tells.
+    A turn is open from its newest start or end on. Once its start was met, any start or end of another turn closes it.
+    Until then it waits past the start of one other turn: its end may have come late, after that turn had begun, and a
+    review has no start and runs another turn. Past a second one, its start is lost, and its oldest end stands for it.
 
     Args:
         make: What to make of a turn's records when they are complete.
@@ -126,8 +134,8 @@ class Grouping(Generic[T]):
 
     def __init__(self, make: Callable[[Group], T]) -> None:
         self._make = make
-        self._open: list[Group] = []  # at most two; the one whose records begin further on comes first
-        self._complete: list[Group] = []  # to be given, newest first
+        self._open: list[Group] = []  # at most one whose start was met, besides those that wait for theirs
+        self._complete: list[Group] = []  # to be given
         self.late: dict[str, list[Placed]] = {}
 
     def feed(self, entry: Placed) -> Iterable[T]:
@@ -135,64 +143,56 @@ class Grouping(Generic[T]):
         event = entry.event
         turn_id = event.turn_id
         assert turn_id is not None, "records without a turn's id are left out before"
-        for place, group in enumerate(self._open):
-            if group.turn_id == turn_id:
-                group.add(entry)
-                # Where the second open turn's start comes first, the first one's start is lost, or was met before.
-                return self._closed(1) if place == 1 and group.started else ()
-        if isinstance(event, ItemCompleted):  # in the middle of another turn: its own turn is further back
-            self.late.setdefault(turn_id, []).append(entry)
+        group = next((group for group in self._open if group.turn_id == turn_id), None)
+        if isinstance(event, ItemCompleted):
+            # In the middle of another turn: its own turn is further back.
+            (group.records if group is not None else self.late.setdefault(turn_id, [])).append(entry)
             return ()
-        done: Iterable[T] = ()
-        if isinstance(event, TaskStarted):
-            done = self._closed(len(self._open) - self._goes_on(event))
-        elif self._open and (self._open[0].started or len(self._open) == _MOST_OPEN):
-            done = self._closed(1)
-        self._open.append(Group(turn_id, self.late.pop(turn_id, [])))
-        self._open[-1].add(entry)
-        return done
+        if group is None:
+            group = Group(turn_id, self.late.pop(turn_id, []))
+            self._open.append(group)
+        return self._closed(self._passed_by(group, entry))
 
-    def _goes_on(self, inner: TaskStarted) -> bool:
-        """Whether an open turn began before the turn that is started: a review's does, which runs it and has no start.
+    def _passed_by(self, met: Group, entry: Placed) -> list[Group]:
+        """The open turns that a turn's start or end closes when it is added to that turn."""
+        begins = isinstance(entry.event, TaskStarted) and not met.started
+        met.add(entry)
+        others = [group for group in self._open if group is not met]
+        for group in others:
+            group.passed += begins
+        closed = [group for group in others if group.started or group.passed > 1]
+        return closed or others[: max(0, len(others) - _MOST_OPEN)]
 
-        It is told by the root that the inner turn names (0.169.0 observed).
-        """
-        if not self._open:
-            return False
-        outer = self._open[-1]
-        return not outer.started and outer.turn_id == inner.root_turn_id
-
-    def _closed(self, count: int) -> Iterator[T]:
-        """The first so many open turns, with those that began after one of them: turns are given newest first."""
-        groups, rest = self._open[:count], self._open[count:]
-        if groups and rest and rest[0].first > groups[-1].first:
-            groups, rest = groups + rest, []
-        self._open = rest
-        self._complete += sorted(groups, key=lambda group: group.first, reverse=True)
+    def _closed(self, groups: Iterable[Group]) -> Iterator[T]:
+        """Close open turns, and give what is newer than every open one: turns are given newest first."""
+        for group in groups:
+            self._open.remove(group)
+            self._complete.append(group)
         return self._given()
 
     def _given(self) -> Iterator[T]:
         """Make one turn after the other: `pending` has the records of those that are still to come."""
-        while self._complete:
+        self._complete.sort(key=lambda group: group.first, reverse=True)
+        while self._complete and all(group.first < self._complete[0].first for group in self._open):
             yield self._make(self._complete.pop(0))
 
     def close(self) -> Iterator[T]:
         """The open turns, when nothing older can belong to them, newest first."""
-        return self._closed(_MOST_OPEN)
+        return self._closed(list(self._open))
 
-    def finish(self) -> Iterator[T]:
-        """What is left when the root is reached: the open turns, then turns of which only an end was found.
+    def take_back(self, entries: Iterable[Placed]) -> Iterator[T]:
+        """Take records whose turns are not further back, oldest first; the turns of which there is only an end.
 
         Items of a turn of which neither start nor end was found stay among the late records: no turn shows them.
         """
-        yield from self.close()
+        self.preload(entries)
         ended = [
             turn_id
             for turn_id, records in self.late.items()
             if any(not isinstance(entry.event, ItemCompleted) for entry in records)
         ]
         self._complete += [Group(turn_id, self.late.pop(turn_id)) for turn_id in ended]
-        yield from self._given()
+        return self._given()
 
     def preload(self, entries: Iterable[Placed]) -> None:
         """Tell of late records that stand above the place where the reading starts, oldest first."""
@@ -211,8 +211,9 @@ class Grouping(Generic[T]):
         return [LateRecord(entry.event.turn_id or "", entry.position) for entry in found]
 
     def unreached(self) -> list[LateRecord]:
-        """`pending` of a scan that ends here, in the middle: without open turns whose start was met."""
+        """`pending` of a scan that ends here, in the middle: of open turns, those whose start was not met."""
         self._open = [group for group in self._open if not group.started]
+        self._complete.clear()
         return self.pending()
 
     def take_unstarted(self, turn_id: str | None) -> list[Placed]:

@@ -73,7 +73,7 @@ class Totals(msgspec.Struct, array_like=True):
         compactions: Compactions that no later ``session_meta`` of a paginated rollout hides.
         windowed: Compactions that say their window's number.
         rollbacks: Where rollback markers stand; None when there are more than `MOST_KEPT`.
-        late: Records that name a turn which is not the newest one; None likewise.
+        late: Records that name a turn before the newest one, and belong to it; None likewise.
         metas: Where the rollout's own later ``session_meta`` records stand (legacy updates); None likewise.
         first_start: Where the first explicit turn start stands.
         first_user: Where the first record stands that says what the user said first.
@@ -81,6 +81,7 @@ class Totals(msgspec.Struct, array_like=True):
         last_settings: Where the newest ``thread_settings_applied`` stands that counts.
         last_turn_context: Where the newest ``turn_context`` stands that counts.
         open_turn: The newest turn started: where counting goes on.
+        turn_before: The one that was started before it.
     """
 
     end: int
@@ -100,6 +101,7 @@ class Totals(msgspec.Struct, array_like=True):
     last_settings: int | None = None
     last_turn_context: int | None = None
     open_turn: str | None = None
+    turn_before: str | None = None
 
 
 decode_totals: Final = msgspec.msgpack.Decoder(Totals).decode
@@ -176,7 +178,8 @@ def _event(totals: Totals, record: Record, segment: Segment) -> None:
         totals.turns += 1
         if is_copied(record, segment):
             return
-        totals.open_turn = turned.turn_id
+        if turned.turn_id != totals.open_turn:
+            totals.turn_before, totals.open_turn = totals.open_turn, turned.turn_id
         if totals.first_start is None:
             totals.first_start = record.offset
         return
@@ -200,6 +203,8 @@ def _event(totals: Totals, record: Record, segment: Segment) -> None:
         turned = record.view(_Turned)
         if turned is None or not turned.turn_id or turned.turn_id == totals.open_turn:
             return
+        if segment.mode == PAGINATED and subtype in ENDS and totals.turn_before not in {None, turned.turn_id}:
+            return  # it makes a turn of its own: its start is lost, or further back than a late end's
         if not is_copied(record, segment):
             late = LateRecord(turned.turn_id, Position(segment.rollout_id, record.offset))
             totals.late = _kept(totals.late, late)

@@ -153,7 +153,7 @@ class Walk(Generic[T]):
                 yield from self._legacy(segment, low, high)
             if self._stop is not None:
                 return
-        yield from self._grouping.finish()
+        yield from self._grouping.close()
 
     def pending(self) -> list[LateRecord]:
         """The late records that no turn given so far has taken."""
@@ -223,7 +223,7 @@ class Walk(Generic[T]):
             yield from self._of_stretch(Stretch(segment, begins, ends, builder, kept, self._settled(late)))
             self._legacy_crossing = []
         if self._stop is None:
-            self._take_back()
+            yield from self._take_back()
 
     def _settled(self, late: Sequence[Record]) -> list[Position]:
         """Where those of the late records stand that are late no more."""
@@ -264,7 +264,7 @@ class Walk(Generic[T]):
                     return None
         return None
 
-    def _take_back(self) -> None:
+    def _take_back(self) -> Iterator[T]:
         """Records of children that belong to no turn of the legacy root: they are of turns that lost their start.
 
         Those of a turn that began in the root are gone with it: it was rolled back there.
@@ -272,7 +272,7 @@ class Walk(Generic[T]):
         children = self._from_children.keys() - self._going_on
         entries = [self._from_children[id(record)] for record in self._legacy_late if id(record) in children]
         self._legacy_late = []
-        self._grouping.preload(entries)
+        return self._grouping.take_back(entries)
 
     def _chunks(self, segment: Segment, low: int, high: int) -> Iterator[tuple[int, int, list[Record]]]:
         """Stretches of records that build the same turns alone as within the whole, newest first.

@@ -56,7 +56,11 @@ def _refuse_stale_path(call: Call) -> None:
     if thread is None:
         return
     active = os.path.join(call.server.home, thread.described().location)
-    if os.path.realpath(path) != os.path.realpath(active):
+    try:
+        stale = os.path.realpath(path) != os.path.realpath(active)
+    except ValueError:  # a null byte: nothing lies there
+        stale = True
+    if stale:
         raise _rpc.invalid(
             f"cannot resume running thread {thread.id} with stale path: requested `{path}`, active `{active}`"
         )

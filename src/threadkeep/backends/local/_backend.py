@@ -133,9 +133,13 @@ class LocalBackend:
         """The thread whose rollout lies at a path; None for a path that leads out of the home, or to no rollout."""
         name = parse_name(os.path.basename(path))
         ref = self.find(name.rollout_id) if name is not None else None
-        if ref is None or os.path.realpath(os.path.join(self.home, ref.location)) != os.path.realpath(path):
+        if ref is None:
             return None
-        return ref.thread_id
+        try:
+            there = os.path.realpath(path)
+        except ValueError:  # a null byte: nothing lies there
+            return None
+        return ref.thread_id if there == os.path.realpath(os.path.join(self.home, ref.location)) else None
 
     def rollouts_of(self, thread_id: str) -> list[RolloutRef]:
         """Every rollout of a thread, wherever it lies, oldest id first."""
