@@ -292,7 +292,7 @@ def _packed(data: bytes) -> bytes:
         return data
     try:
         frames = msgspec.json.decode(data, type=list[tuple[str, int]])
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return data
     return b"".join(_frame(text.encode("utf-8", "replace"), times) for text, times in frames[:4])
 
