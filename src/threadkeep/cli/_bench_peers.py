@@ -126,8 +126,9 @@ def _show(session: Session, report: PeersReport) -> None:
     show_machine(session, report.machine)
     measured = [peer for peer in report.peers if peer.rows]
     lengths = list(dict.fromkeys(row.turns for peer in measured for row in peer.rows))
+    runs = f"Medians of {report.runs} runs" if report.runs > 1 else "One run"
     session.line(
-        f"Medians of {report.runs} runs at {' / '.join(f'{length:,}' for length in lengths)} turns of "
+        f"{runs} at {' / '.join(f'{length:,}' for length in lengths)} turns of "
         f"{report.turn_bytes:,} characters in 4 messages; a step is stopped after {report.limit_seconds:g} s.\n"
         "Append: a turn at once, and message by message. Its memory: of a resume. A fork on disk: of 100 at the head."
     )

@@ -174,7 +174,7 @@ class Access:
                 import logging
 
                 log = logging.getLogger("threadkeep")
-                log.warning("%s: threads that were reverted may be shown as they were before", trouble)
+                log.warning("%s: threads that were renamed or reverted may be shown as they were before", trouble)
 
     def open(self, located: Located, cost: Cost, *, end: int | None = None) -> Lineage:
         """The lineage of a thread, its end fixed now; close it after use.
