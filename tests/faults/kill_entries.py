@@ -45,6 +45,11 @@ class Entry(NamedTuple):
         """Whether a model is ever told of such: the end of a turn is for people alone."""
         return not self.text.startswith(END)
 
+    @property
+    def may_be_there(self) -> bool:
+        """Whether it is there, or may be: what a checkpoint hides from the model, a fork before it tells again."""
+        return bool(self.shows or self.tells or (self.for_models and self.tells is None))
+
 
 Entries = tuple[Entry, ...]
 

@@ -86,7 +86,7 @@ class Thread:
         """
         if sure:
             self.reverting = {}
-            self.histories = {History(tuple(one for one in entries if one.shows or one.tells)) for entries in known}
+            self.histories = {History(tuple(one for one in entries if one.may_be_there)) for entries in known}
         elif self.inherited:
             inherited = {entry.text: entry for entries in known for entry in entries if entry.text in self.inherited}
             self.histories = {

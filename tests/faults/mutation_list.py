@@ -149,8 +149,8 @@ MUTATIONS: Final = (
     Mutation(
         "both names that a move may leave are two rollouts",
         "src/threadkeep/store/_access.py",
-        "{backend.stat(ref).identity for ref in twins}",
-        "{ref.location for ref in twins}",
+        "{backend.stat(ref).identity for ref in refs}",
+        "{ref.location for ref in refs}",
         "tests/faults/test_crash_states.py::test_the_power_goes[archive]",
     ),
     Mutation(
@@ -161,10 +161,31 @@ MUTATIONS: Final = (
         "tests/store/test_moved_meanwhile.py::test_both_names_that_a_power_cut_left_of_a_move_are_one_rollout[erase]",
     ),
     Mutation(
+        "a compressed rollout that is appended to keeps its second name",
+        "src/threadkeep/backends/local/_backend.py",
+        "            drop_second_names(self, ref)\n            fd = ",
+        "            fd = ",
+        "tests/store/test_moved_meanwhile.py::test_a_compressed_rollout_under_two_names_goes_on_in_one_file",
+    ),
+    Mutation(
+        "the name that Codex looks for goes, of two",
+        "src/threadkeep/backends/local/_second_names.py",
+        "is not None and is_second_name(home, pointed, ref)",
+        "is not None and False",
+        "tests/store/test_doctor.py::test_of_two_names_the_one_that_codex_looks_for_stays[doctor]",
+    ),
+    Mutation(
+        "a deletion is forgotten before it is on the disk",
+        "src/threadkeep/store/_doctor.py",
+        "not (unused or marked)",
+        "not unused",
+        "tests/store/test_doctor.py::test_what_is_remembered_of_a_deleted_thread_goes_after_its_removal_is_on_the_disk",
+    ),
+    Mutation(
         "bytes that were erased meanwhile are sealed as the right ones",
         "src/threadkeep/store/_verify_inherited.py",
-        "if source.size >= seal.end and _seal_of(source, seal.end, told) == seal:",
-        "if source.size >= seal.end:",
+        "if _seal_of(source, seal.end, told) == seal:",
+        "if True:",
         "tests/store/test_erase.py::test_bytes_that_were_erased_while_they_were_verified_first_are_not_sealed[local]",
     ),
     Mutation(

@@ -105,6 +105,34 @@ def test_what_was_erased_is_in_no_file(tmp_path: Path) -> None:
     assert (model.erased, model.erasing) == ({secret}, {})
 
 
+def test_what_a_checkpoint_hides_may_be_told_by_a_fork_before_it() -> None:
+    """A killed process left the record for the model alone; the thread was looked at after the next checkpoint."""
+    model, number = Model(), iter(range(1, 99))
+
+    def take(**about: Any) -> int:
+        n = next(number)
+        model.take({"w": "w", "n": n, "s": "intent", "thread": "thread", **about})
+        return n
+
+    def said(text: str, turn: str, *, acknowledged: bool = True) -> None:
+        n = take(op="add", text=text, turn=turn)
+        if acknowledged:
+            model.take({"w": "w", "n": n, "s": "ack"})
+
+    take(op="begin")
+    said("a", "a")
+    said("cut", "cut", acknowledged=False)
+    said("b", "b")
+    said("c", "c")
+    said("kept:d", "c")
+    thread = model.threads["thread"]
+    thread.settle(thread.fits(["a", "b", "c"], ["kept:d"]), sure=True)
+    model.take({"w": "w", "n": take(op="fork", before="c"), "s": "ack", "child": "child"})
+    for told in (["a", "cut", "b"], ["a", "b"]):
+        assert model.threads["child"].fits(["a", "b"], told)
+    assert not model.threads["child"].fits(["a", "b"], ["a", "cut"])
+
+
 def test_a_process_that_died_of_something_else_is_told() -> None:
     process = Process("w1", 0)
     process.status = signal.SIGKILL.value

@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.backends.local.homes import QuickFiles
 from tests.store.threads import LEGACY, PAGINATED, add_turns, all_bytes, context_of, new_thread, turn_ids
 
 from threadkeep.backends import RolloutRef
+from threadkeep.backends.local import LocalBackend
 from threadkeep.errors import ThreadBusy, ThreadNotFound
 from threadkeep.store import ThreadStore
 from threadkeep.store._deletion import _not_needed
 from threadkeep.store._inheritance import Inheritance, Link
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
     from pathlib import Path
 
     from threadkeep.backends import Lease
@@ -23,6 +27,29 @@ MODES = pytest.mark.parametrize("mode", [PAGINATED, LEGACY])
 
 def shown(store: ThreadStore) -> set[str]:
     return {thread.id for thread in store.list(limit=100).data}
+
+
+@pytest.mark.parametrize("gone", [1, 40])
+def test_forks_that_codex_removed_do_not_make_a_deletion_look_through_the_home_for_each(
+    tmp_path: Path, gone: int
+) -> None:
+    class Looking(QuickFiles):
+        looks = 0
+
+        def scandir(self, path: str) -> Iterator[os.DirEntry[str]]:
+            self.looks += 1
+            return super().scandir(path)
+
+    files = Looking()
+    with ThreadStore(LocalBackend(str(tmp_path), files=files)) as store:
+        parent, victim = new_thread(store, "one"), new_thread(store, "two")
+        for _ in range(gone):
+            (tmp_path / store.read(store.fork(parent).id).location).unlink()
+        for day in range(20):
+            (tmp_path / "sessions" / "2020" / "01" / f"{day + 1:02}").mkdir(parents=True)
+        files.looks = 0
+        store.delete(victim)
+        assert files.looks < 400
 
 
 def test_a_thread_that_nobody_inherits_from_is_removed(store: ThreadStore) -> None:

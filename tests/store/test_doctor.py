@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from tests.backends.local.homes import RecordingFiles
 from tests.store.threads import add_turns, all_bytes, context_of, new_thread, turn_ids
 from tests.traps.grounds import compressed
 
@@ -207,6 +208,43 @@ def test_the_second_name_that_a_power_cut_left_of_a_move_goes(local: ThreadStore
     assert len(turn_ids(local, thread)) == 1
 
 
+@pytest.mark.parametrize("change", ["doctor", "erase"])
+def test_of_two_names_the_one_that_codex_looks_for_stays(local: ThreadStore, home: str, change: str) -> None:
+    thread = new_thread(local, "one SECRETWORD")
+    path = path_of(local, thread)
+    archived = os.path.join(home, "archived_sessions", os.path.basename(path))
+    os.makedirs(os.path.dirname(archived), exist_ok=True)
+    os.link(path, archived)
+    with sqlite3.connect(os.path.join(home, "state_5.sqlite")) as db:
+        db.execute("CREATE TABLE threads (id TEXT PRIMARY KEY, rollout_path TEXT, archived INTEGER, history_mode TEXT)")
+        db.execute("INSERT INTO threads VALUES (?, ?, 1, 'paginated')", (thread, archived))
+    db.close()
+    with ThreadStore.open(home, durability="os") as store:
+        location = store.read(thread).location
+        assert os.path.join(home, location) == archived
+        assert [store.backend.thread_at(each) for each in (path, archived)] == [thread, thread]
+        if change == "doctor":
+            mended(store, "second-name")
+        else:
+            assert store.erase(thread, "SECRETWORD").rollouts == [location]
+        assert (os.path.exists(path), os.path.exists(archived)) == (False, True)
+    with ThreadStore.open(home, durability="os") as store:
+        assert store.read(thread).location == location
+        assert looked(store) == []
+
+
+def test_the_name_that_stays_is_on_the_disk_before_the_other_one_goes(home: str) -> None:
+    files = RecordingFiles()
+    with ThreadStore(LocalBackend(home, files=files), durability="fsync") as store:
+        path = path_of(store, new_thread(store, "one"))
+        archived = os.path.join(home, "archived_sessions", os.path.basename(path))
+        os.makedirs(os.path.dirname(archived), exist_ok=True)
+        os.link(path, archived)
+        files.calls.clear()
+        mended(store, "second-name")
+        assert files.place("fsync", os.path.dirname(path)) < files.place("unlink", archived)
+
+
 def test_one_name_in_a_folder_with_two_paths_is_no_second_name(local: ThreadStore, home: str) -> None:
     thread = new_thread(local, "one")
     path = path_of(local, thread)
@@ -241,6 +279,32 @@ def test_a_thread_that_codex_looks_for_where_it_is_not_is_named_with_its_place(l
     finding = one(local, "codex-astray", fix=True)
     assert (finding.thread, finding.path, finding.severity, finding.fixed) == (thread, path, "warning", False)
     assert location in finding.detail
+
+
+def test_what_is_remembered_of_a_deleted_thread_goes_after_its_removal_is_on_the_disk(home: str) -> None:
+    """A power cut may bring back what a killed deletion removed, and then the mark alone says that it is deleted."""
+
+    class Killed(RecordingFiles):
+        victim = ""
+
+        def unlink(self, path: str) -> None:
+            super().unlink(path)
+            if path == self.victim:
+                raise KeyboardInterrupt
+
+    files = Killed()
+    with ThreadStore(LocalBackend(home, files=files), durability="fsync") as store:
+        base = new_thread(store, "one")
+        child = store.fork(base).id
+        store.delete(base)  # it stays for the child
+        files.victim = path_of(store, base)
+        with pytest.raises(KeyboardInterrupt):
+            store.delete(child)
+    with ThreadStore(LocalBackend(home, files=files), durability="fsync") as store:
+        files.calls.clear()
+        assert one(store, "unused-marks", fix=True).fixed
+        marks = [place for place, (_, path) in enumerate(files.calls) if os.path.basename(path).startswith("marks")]
+        assert files.calls.index(("fsync", os.path.dirname(files.victim))) < marks[0]
 
 
 # --- pins ------------------------------------------------------------------------------------------------------------

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from tests.backends.local.homes import RecordingFiles
+from tests.backends.local.homes import QuickFiles, RecordingFiles
 from tests.store.threads import LEGACY, PAGINATED, add_turns, all_bytes, context_of, new_thread, turn_ids
 
 from threadkeep.backends.local import LocalBackend
@@ -185,6 +186,40 @@ def test_no_power_cut_brings_back_what_was_erased(tmp_path: Path) -> None:
     changes = [call for call, path in files.calls if call != "fsync" and not path.endswith(".lock")]
     assert "rename" in changes
     assert changes[-1] == "syncfs"
+
+
+def test_every_file_system_that_holds_rollouts_is_flushed(tmp_path: Path) -> None:
+    """The folder of the rollouts may be a link to another one."""
+
+    class Elsewhere(RecordingFiles):
+        def stat(self, path: str) -> os.stat_result:
+            found = super().stat(path)
+            there = os.sep + "sessions" in path and not path.endswith(".jsonl")
+            fields, named = cast("tuple[Any, Any]", found.__reduce__()[1])
+            return os.stat_result((*fields[:2], found.st_dev + there, *fields[3:]), named)
+
+    files = Elsewhere()
+    with ThreadStore(LocalBackend(str(tmp_path), files=files), durability="fsync") as store:
+        root = new_thread(store, "TOPSECRET")
+        store.erase(root, "TOPSECRET")
+    flushed = {os.path.relpath(path, tmp_path).split(os.sep)[0] for call, path in files.calls if call == "syncfs"}
+    assert flushed == {".", "sessions"}
+
+
+def test_a_folder_that_is_removed_meanwhile_does_not_stop_it(tmp_path: Path) -> None:
+    empty = tmp_path / "sessions" / "2020" / "01" / "01"
+
+    class Removing(QuickFiles):
+        def open(self, path: str, flags: int, mode: int = 0o600) -> int:
+            if path == str(empty) and flags & os.O_DIRECTORY and empty.exists():
+                empty.rmdir()
+            return super().open(path, flags, mode)
+
+    with ThreadStore(LocalBackend(str(tmp_path), files=Removing()), durability="fsync") as store:
+        root = new_thread(store, "TOPSECRET")
+        empty.mkdir(parents=True)
+        assert store.erase(root, "TOPSECRET").places > 0
+        assert not empty.exists()
 
 
 def test_a_second_copy_of_a_rollout_is_cleaned_as_well(tmp_path: Path) -> None:

@@ -80,6 +80,23 @@ def test_an_empty_list_has_no_way_back(store: ThreadStore) -> None:
     assert (page.data, page.next_cursor, page.backwards_cursor) == ([], None, None)
 
 
+@pytest.mark.parametrize("sort", SORTS)
+def test_a_thread_of_a_far_future_does_not_end_the_pages(tmp_path: Path, sort: SortKey) -> None:
+    """Its file's time is that of a clock that was wrong."""
+    with ThreadStore.open(tmp_path, durability="os") as store:
+        threads = [new_thread(store, said) for said in ("one", "two", "three")]
+        for thread in threads:
+            os.utime(tmp_path / store.read(thread).location, (7_258_118_400, 7_258_118_400))
+    with ThreadStore.open(tmp_path, durability="os") as store:
+        met: list[str] = []
+        cursor: str | None = None
+        while len(met) < 3:
+            page = store.list(sort=sort, limit=1, cursor=cursor)
+            met.extend(found.id for found in page.data)
+            cursor = page.next_cursor
+        assert sorted(met) == sorted(threads)
+
+
 def test_a_cursor_of_another_order_is_refused(store: ThreadStore) -> None:
     new_thread(store, "one")
     cursor = store.list(sort="created_at").backwards_cursor

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from tests.store.threads import add_turns
+from tests.backends.local.homes import compressed
+from tests.store.threads import add_turns, turn_ids
 
 from threadkeep.backends.local import Files, LocalBackend
 from threadkeep.errors import AmbiguousRollout, CorruptHistory, ThreadNotFound
@@ -197,6 +199,42 @@ def test_both_names_that_a_power_cut_left_of_a_move_are_one_rollout(
         assert change != "erase" or b"said" not in names[0].read_bytes()
         left = [] if change == "delete" else [thread]
         assert [each.id for each in fresh.list(chosen=ThreadFilter(archived=None)).data] == left
+
+
+def test_a_compressed_rollout_under_two_names_goes_on_in_one_file(
+    tmp_path: Path, store: ThreadStore, thread: str
+) -> None:
+    plain = tmp_path / store.read(thread).location
+    packed = plain.with_name(plain.name + ".zst")
+    packed.write_bytes(compressed(plain.read_bytes()))
+    plain.unlink()
+    archive = tmp_path / "archived_sessions"
+    archive.mkdir(exist_ok=True)
+    os.link(packed, archive / packed.name)
+    with ThreadStore.open(tmp_path, durability="os") as fresh:
+        add_turns(fresh, thread, "more")
+    with ThreadStore.open(tmp_path, durability="os") as fresh:
+        assert list(tmp_path.rglob("rollout-*")) == [plain]
+        assert len(turn_ids(fresh, thread)) == 2
+
+
+def test_one_name_that_cannot_be_looked_at_hides_no_other_thread(tmp_path: Path, thread: str) -> None:
+    class Refusing(Files):
+        def stat(self, path: str) -> os.stat_result:
+            if "archived_sessions/" in path:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+            return super().stat(path)
+
+    with ThreadStore.open(tmp_path, durability="os") as store:
+        add_turns(store, thread, "more")
+        location = store.read(thread).location
+        with store.create(cwd="/project") as writer, writer.turn("another"):
+            pass
+    archive = tmp_path / "archived_sessions"
+    archive.mkdir(exist_ok=True)
+    os.link(tmp_path / location, archive / os.path.basename(location))
+    with ThreadStore(LocalBackend(str(tmp_path), files=Refusing()), durability="os") as store:
+        assert writer.thread_id in {found.id for found in store.list().data}
 
 
 def test_two_files_of_one_name_are_refused(tmp_path: Path, store: ThreadStore, thread: str) -> None:

@@ -16,6 +16,7 @@ from threadkeep.errors import (
     BrokenLineage,
     CodexOwned,
     InvalidRequest,
+    StorageFailure,
     ThreadkeepError,
     ThreadNotFound,
 )
@@ -339,6 +340,14 @@ def must_be_pointed_at(backend: Backend, thread_id: str, rollout_id: str) -> boo
     return any(ref.rollout_id > rollout_id for ref in backend.rollouts_of(thread_id) if ref.rollout_id != thread_id)
 
 
+def _one_file(backend: Backend, refs: list[RolloutRef]) -> bool:
+    """Whether these names are those of one file."""
+    try:
+        return len({backend.stat(ref).identity for ref in refs}) == 1
+    except StorageFailure:
+        return False  # nobody can say
+
+
 def current_of(thread_id: str, backend: Backend, refs: list[RolloutRef], facts: Facts, marks: Marks) -> RolloutRef:
     """Which of a thread's rollouts is the current one (see `Access.locate`).
 
@@ -360,7 +369,7 @@ def current_of(thread_id: str, backend: Backend, refs: list[RolloutRef], facts: 
     newest = max(open_to_all, key=newness)
     if pointed is None:
         twins = [ref for ref in open_to_all if ref.rollout_id == newest.rollout_id]
-        if len(twins) > 1 and len({backend.stat(ref).identity for ref in twins}) == 1:
+        if len(twins) > 1 and _one_file(backend, twins):
             # A power cut in the middle of a move may have kept both names of the one file (btrfs).
             return min(twins, key=lambda ref: ref.archived)
         if len(twins) > 1:

@@ -63,7 +63,9 @@ def delete(access: Access, given: str, *, cascade: bool, reclaim: bool) -> Delet
             for each in further:
                 leases[each] = access.backend_of(each).lease(each)
                 held.callback(leases[each].release)
-        if any(step.removed or step.cut for step in steps) and gone_heirs(access, inheritance):
+        if any(step.removed or step.cut for step in steps) and any(
+            pin.child not in inheritance.links for pin in access.backend.pins()
+        ):
             # A power cut may bring back one whose removal was not flushed, and its pin holds what its base had alone.
             access.backend.settle()
         # Heirs first: an interruption leaves no thread without the bytes that it inherits, and what was named is

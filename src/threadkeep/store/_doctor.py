@@ -73,9 +73,10 @@ def doctor(access: Access, *, fix: bool, progress: Callable[[str], None] | None 
     if "" not in inheritance.unseen:  # else nobody can say what is gone
         unused = gone_heirs(access, inheritance)
         # A power cut may bring a rollout back whose removal was not flushed: until it is, it needs its pin and marks.
-        settled = fix and (not unused or _done(access, lambda home: home.settle(), access.backend))
+        marked = _marked_and_gone(access, inheritance)
+        settled = fix and (not (unused or marked) or _done(access, lambda home: home.settle(), access.backend))
         yield from _unused_pins(access, unused, fix=settled)
-        yield from _marks_of_nothing(access, inheritance, fix=settled)
+        yield from _marks_of_nothing(access, marked, fix=settled)
     yield from _deleted(access, inheritance, fix=fix)
 
 
@@ -238,7 +239,14 @@ def _unused_pins(access: Access, unused: list[Pin], *, fix: bool) -> Iterator[Fi
 # What threadkeep remembers
 
 
-def _marks_of_nothing(access: Access, inheritance: Inheritance, *, fix: bool) -> Iterator[Finding]:
+def _marked_and_gone(access: Access, inheritance: Inheritance) -> list[str]:
+    """The threads that threadkeep remembers something of, and that are gone."""
+    marked = sorted(thread_id for thread_id, marks in access.backend.marked().items() if marks != Marks())
+    unknown = (thread_id for thread_id in marked if thread_id not in inheritance.threads)
+    return [thread_id for thread_id in unknown if not access.backend.rollouts_of(thread_id)]
+
+
+def _marks_of_nothing(access: Access, marked: list[str], *, fix: bool) -> Iterator[Finding]:
     backend = access.backend
 
     def forget(thread_id: str) -> bool:
@@ -247,9 +255,7 @@ def _marks_of_nothing(access: Access, inheritance: Inheritance, *, fix: bool) ->
         backend.change_marks(thread_id, lambda _: Marks())
         return True
 
-    for thread_id, marks in sorted(backend.marked().items()):
-        if marks == Marks() or thread_id in inheritance.threads or backend.rollouts_of(thread_id):
-            continue
+    for thread_id in marked:
         yield Finding(
             "unused-marks",
             "info",

@@ -86,7 +86,7 @@ def erase(access: Access, located: Located, text: str) -> Erasure:
         _drop_unfinished(access.backend, eraser)
         for link in hit:
             link.ref = _where_now(access.backend_of(link.ref.thread_id), link.ref)
-            _overwrite(access, inheritance, link, eraser, leases[link.ref.thread_id])
+            link.ref = _overwrite(access, inheritance, link, eraser, leases[link.ref.thread_id])
             erasure.rollouts.append(link.ref.location)
         _clean_pins(access, links, eraser, erasure)
         for rollout in {link.ref.rollout_id for link in links} | {link.base for link in links if link.base is not None}:
@@ -185,7 +185,8 @@ def _where_now(backend: Backend, ref: RolloutRef) -> RolloutRef:
     return ref if ref in there else next((each for each in there if each.rollout_id == ref.rollout_id), ref)
 
 
-def _overwrite(access: Access, inheritance: Inheritance, link: Link, eraser: _Eraser, lease: Lease) -> None:
+def _overwrite(access: Access, inheritance: Inheritance, link: Link, eraser: _Eraser, lease: Lease) -> RolloutRef:
+    """Put the cleaned bytes in the place of a rollout; where they lie."""
     backend = access.backend_of(link.ref.thread_id)
     source = backend.open(link.ref, Cost())
     try:
@@ -200,6 +201,7 @@ def _overwrite(access: Access, inheritance: Inheritance, link: Link, eraser: _Er
             if pin.end <= source.size:
                 access.backend.unpin(pin)
                 access.backend.pin(pin.child, ref, pin.end, _new_digest(source, pin.end, eraser))
+        return ref
     finally:
         source.close()
 

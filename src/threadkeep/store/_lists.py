@@ -8,7 +8,7 @@ is full.
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -35,6 +35,8 @@ MAX_THREADS: Final = 1_000
 """Most threads of a page."""
 
 _BATCH: Final = 64
+_MOST_MS: Final = 1 << 62
+"""The latest creation that a cursor may name: what SQLite compares has 64 bits."""
 
 
 class _Cursor(msgspec.Struct, array_like=True):
@@ -42,7 +44,7 @@ class _Cursor(msgspec.Struct, array_like=True):
 
     sort: SortKey
     inclusive: bool
-    key: Annotated[int, msgspec.Meta(ge=-(1 << 62), le=1 << 62)]
+    key: int
     thread: str
 
 
@@ -152,6 +154,8 @@ def _decode(cursor: str | None, sort: SortKey, *, descending: bool) -> tuple[int
     decoded = read_cursor(cursor, _decode_cursor)
     if decoded.sort != sort:
         raise InvalidCursor(f"the cursor belongs to a list by {decoded.sort}, not by {sort}: {cursor}")
+    if sort == "created_at" and abs(decoded.key) > _MOST_MS:
+        raise InvalidCursor(f"the cursor names no place in the list: {cursor}")
     thread = decoded.thread
     if decoded.inclusive and thread:  # the place just before it, seen in the list's direction
         thread = f"{thread}\x00" if descending else f"{thread[:-1]}{chr(max(0, ord(thread[-1]) - 1))}\x7f"

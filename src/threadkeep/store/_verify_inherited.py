@@ -142,8 +142,9 @@ def _set_seal(access: Access, child: str, seal: Seal, told: Callable[[], None]) 
     with access.backend.guard(exclusive=False):
         for source in access.sources(seal.base, Cost()):
             try:
-                if source.size >= seal.end and _seal_of(source, seal.end, told) == seal:
-                    access.backend.set_seal(child, seal)
+                if source.size >= seal.end:  # the first that holds them is the one that is read
+                    if _seal_of(source, seal.end, told) == seal:
+                        access.backend.set_seal(child, seal)
                     return
             finally:
                 source.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import threading
 import time
@@ -30,7 +31,7 @@ from threadkeep.backends.local._lock import FileLease, LockFolder
 from threadkeep.backends.local._marks import MarksFile
 from threadkeep.backends.local._names import Names
 from threadkeep.backends.local._pins import PinFolder
-from threadkeep.backends.local._second_names import drop_second_names
+from threadkeep.backends.local._second_names import drop_second_names, name_that_stays
 from threadkeep.backends.local._source import FileSource, TailCache, ZstdSource, decode_stream, with_room
 from threadkeep.errors import Conflict, StorageFailure, ThreadNotFound
 from threadkeep.ids import Clock, IdSource, SystemClock, Uuid7Source, is_id, timestamp_ms, utc
@@ -139,7 +140,9 @@ class LocalBackend:
             there = os.path.realpath(path)
         except ValueError:  # a null byte: nothing lies there
             return None
-        return ref.thread_id if there == os.path.realpath(os.path.join(self.home, ref.location)) else None
+        names = (each for each in self.rollouts_of(ref.thread_id) if each.rollout_id == ref.rollout_id)
+        found = any(there == os.path.realpath(self.path_of(each)) for each in itertools.chain((ref,), names))
+        return ref.thread_id if found else None
 
     def rollouts_of(self, thread_id: str) -> list[RolloutRef]:
         """Every rollout of a thread, wherever it lies, oldest id first."""
@@ -343,6 +346,7 @@ class LocalBackend:
         path = self.path_of(ref)
         plain = path.removesuffix(".zst")
         try:
+            drop_second_names(self, ref)
             fd = self.files.open_plain(path, os.O_RDONLY)
             try:
                 facts = self.files.fstat(fd)
@@ -422,9 +426,11 @@ class LocalBackend:
     def replace(self, ref: RolloutRef, pieces: Iterable[bytes], lease: Lease) -> RolloutRef:
         """Put new bytes in the place of a rollout by rename; the result is a plain file."""
         lease.check()
-        plain = RolloutRef(ref.rollout_id, ref.thread_id, ref.location.removesuffix(".zst"), ref.archived)
-        path = self.path_of(plain)
+        path = self.path_of(ref)
         try:
+            ref = name_that_stays(self, ref)
+            plain = RolloutRef(ref.rollout_id, ref.thread_id, ref.location.removesuffix(".zst"), ref.archived)
+            path = self.path_of(plain)
             drop_second_names(self, ref)
             self._aside.replace(path, pieces)
             if ref.compressed:
@@ -556,16 +562,22 @@ class LocalBackend:
         Then the whole file system, where that can be asked for: btrfs may bring back a name that a file had before it
         was renamed, though its folder was flushed since, until what it keeps for a flush is part of the file system.
         """
-        for folder in (*rollout_folders(self), ""):
-            path = os.path.join(self.home, folder)
-            try:
+        systems: dict[int, str] = {}  # a folder may be a link to another file system than the home's
+        path = self.home
+        try:
+            for path in (self.home, *(os.path.join(self.home, folder) for folder in rollout_folders(self))):
+                with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                    if path != self.home:
+                        self.files.sync_folder(path)
+                    systems.setdefault(self.files.stat(path).st_dev, path)
+            for path in systems.values():
                 fd = self.files.open(path, os.O_RDONLY | os.O_DIRECTORY)
                 try:
-                    self.files.fsync(fd) if folder else self.files.sync_file_system(fd)
+                    self.files.sync_file_system(fd)
                 finally:
                     self.files.close(fd)
-            except OSError as error:
-                raise StorageFailure(f"cannot flush the folder: {error.strerror}", path=path) from error
+        except OSError as error:
+            raise StorageFailure(f"cannot flush the folder: {error.strerror}", path=path) from error
 
     def drop_unfinished(self, location: str) -> None:
         """Remove a temporary file, for good."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from threadkeep.backends._protocol import Leftover, RolloutRef
 from threadkeep.backends.local._layout import KEPT, OWN_FOLDER, PLACES, parse_name
-from threadkeep.backends.local._second_names import drop_second_names, is_second_name
+from threadkeep.backends.local._second_names import drop_second_names, is_second_name, name_that_stays
 from threadkeep.backends.local._source import FileSource
 from threadkeep.errors import Conflict, StorageFailure, ThreadkeepError
 from threadkeep.records import Cost
@@ -224,7 +224,8 @@ def _under_two_names(home: LocalBackend, refs: list[RolloutRef]) -> Iterator[tup
         ref = first.setdefault(second.rollout_id, second)
         with contextlib.suppress(OSError):
             if is_second_name(home, second, ref):
-                yield ref, second
+                stays = name_that_stays(home, ref)
+                yield (stays, ref if stays == second else second)
 
 
 def _locks(home: LocalBackend) -> Iterator[Leftover]:

@@ -10,7 +10,20 @@ if TYPE_CHECKING:
     from threadkeep.backends._protocol import RolloutRef
     from threadkeep.backends.local._backend import LocalBackend
 
-__all__ = ["drop_second_names", "is_second_name"]
+__all__ = ["drop_second_names", "is_second_name", "name_that_stays"]
+
+
+def name_that_stays(home: LocalBackend, ref: RolloutRef) -> RolloutRef:
+    """The name of a file that Codex's index points at, where it is one of its names; else the one that is given.
+
+    Raises:
+        OSError: One of them cannot be looked at.
+    """
+    pointed = home.facts([ref.thread_id])[ref.thread_id].current
+    with contextlib.suppress(FileNotFoundError):
+        if pointed is not None and is_second_name(home, pointed, ref):
+            return pointed
+    return ref
 
 
 def is_second_name(home: LocalBackend, other: RolloutRef, ref: RolloutRef) -> bool:
@@ -42,5 +55,7 @@ def drop_second_names(home: LocalBackend, ref: RolloutRef) -> None:
         with contextlib.suppress(FileNotFoundError):
             if is_second_name(home, other, ref):
                 path = home.path_of(other)
+                # The name that stays may never have been flushed: whoever made it may be no program that flushes.
+                home.files.sync_folder(os.path.dirname(home.path_of(ref)))
                 home.files.unlink(path)
                 home.files.sync_folder(os.path.dirname(path))
