@@ -11,7 +11,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from threadkeep.records import _scan
-from threadkeep.replay import _find, _totals, _walk, find_turn
+from threadkeep.replay import _copied, _find, _totals, _walk, find_turn
 from threadkeep.replay._pages import item_page, turn_page
 from threadkeep.replay._reader import TurnReader
 from threadkeep.replay._whole import whole_turns
@@ -62,6 +62,7 @@ def small_bounds() -> Iterator[None]:
     """Bounds so small that a history of a few records is a long one."""
     with (
         patch.object(_scan, "BLOCK_BYTES", 150),
+        patch.object(_copied, "_NEAR", 300),
         patch.object(_find, "_NEAR", 300),
         patch.object(_find, "_FAR", 600),
         patch.object(_walk, "_ASK_AFTER", 2),

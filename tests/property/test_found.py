@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 from tests.property import promises
+from tests.property.answers import all_items, all_turns
 from tests.property.histories import Damage, Part
 from tests.property.lineages import Family, Rollout
 
@@ -22,6 +23,11 @@ def without_start(number: int) -> list[Part]:
     """A turn whose first line is lost."""
     return turn(number)[1:]
 
+
+TAKEN_BACK: Final = [
+    Rollout(LEGACY, [*turn(0), *turn(1), Part("roll back", 1, 1)]),
+    Rollout(PAGINATED, [Part("planned", 0, 1), *turn(2)]),
+]
 
 FOUND: Final[dict[str, list[Rollout]]] = {
     "an item that comes in the turn after its own": [
@@ -48,6 +54,15 @@ FOUND: Final[dict[str, list[Rollout]]] = {
     "an item that a fork completes again": [
         Rollout(PAGINATED, turn(0, Part("planned", 0, 0))),
         Rollout(PAGINATED, turn(1, Part("planned", 0, 0))),
+    ],
+    "an item that a fork completes of a turn that a legacy file takes back": TAKEN_BACK,
+    "a message that a fork completes in the turn that a legacy file ends in": [
+        Rollout(LEGACY, [*turn(0), Part("start", 1, 1), Part("said", 0, 1)]),
+        Rollout(PAGINATED, [Part("said", 1, 1)]),
+    ],
+    "a message that a fork completes in a turn of which a legacy file has nothing but the start": [
+        Rollout(LEGACY, [Part("start", 1, 1)]),
+        Rollout(PAGINATED, [Part("said", 1, 1)]),
     ],
     "items that a fork adds to a turn of a legacy file": [
         Rollout(LEGACY, turn(0)),
@@ -122,3 +137,10 @@ def test_turns_are_found(family: Family) -> None:
 def test_pages_of_items_make_the_whole(family: Family) -> None:
     promises.item_pages_make_the_whole(family, 1)
     promises.items_of_turns_are_listed(family, 1)
+
+
+def test_an_item_that_comes_after_its_turn_was_taken_back_is_not_listed() -> None:
+    family = Family(TAKEN_BACK)
+    shown = [turn["id"] for turn in all_turns(family, "notLoaded")]
+    assert len(shown) == 2
+    assert {entry["turnId"] for entry in all_items(family)} <= set(shown)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from unittest.mock import patch
 
 import pytest
+from tests.property.answers import small_bounds
 from tests.support import MemoryLibrary, dump
 
 from threadkeep.lineage import Lineage
 from threadkeep.records import Cost
 from threadkeep.replay._find import find_turn
 from threadkeep.replay._pages import item_page, turn_page
+from threadkeep.replay._paginated import placed
 from threadkeep.replay._whole import whole_turns
 from threadkeep.store._verify_pages import check_pages
 
@@ -79,6 +82,12 @@ def test_each_turn_of_an_agent_is_found_wherever_its_copied_beginning_is(turn: s
     started, ended = event(1, "task_started", turn), event(2, "task_complete", turn)
     for copied in ((started, ended), (started,), (ended,)):
         told(copied, place, size)
+
+
+@pytest.mark.parametrize("size", [1, 9])
+def test_each_turn_of_an_agent_is_found_after_a_long_copied_beginning(size: int) -> None:
+    with small_bounds():
+        told((event(1, "task_started", "a"), event(2, "task_complete", "a")) * 20, 0, size)
 
 
 def test_a_long_copied_beginning_is_not_read() -> None:
@@ -212,11 +221,41 @@ def test_items_of_a_turn_whose_start_is_lost_go_to_no_turn_of_the_next_page() ->
     assert shown == [("b", ["y"]), ("d", []), ("c", ["x"]), ("b", ["x"])]
 
 
-def test_a_page_of_a_thread_that_lost_every_start_does_not_read_it_all() -> None:
+def test_newest_first_no_page_of_a_thread_that_lost_every_start_reads_it_all() -> None:
     library = MemoryLibrary()
     ends = [event(number, "task_complete", f"t{number}", last_agent_message="m" * 10_000) for number in range(1, 999)]
     source = library.add(AGENT, FIRST.replace(b'_ordinal":%d' % OWN, b'_ordinal":0') + b"".join(ends))
     with Lineage(library, source, AGENT, Cost()) as lineage:
-        page = turn_page(lineage, library, cursor=None, limit=2, descending=True, view="full")
-        assert [entry.id for entry in page.data] == ["t998", "t997"]
-    assert source.cost.bytes_read < source.size // 2
+        shown: list[str] = []
+        cursor = None
+        while not shown or cursor is not None:
+            read = source.cost.bytes_read
+            page = turn_page(lineage, library, cursor=cursor, limit=100, descending=True, view="full")
+            assert source.cost.bytes_read - read < source.size // 4
+            shown += [entry.id for entry in page.data]
+            cursor = page.next_cursor
+    assert shown == [f"t{number}" for number in range(998, 0, -1)]
+
+
+@pytest.mark.parametrize("descending", [True, False])
+def test_a_page_of_items_looks_once_at_each_that_no_turn_shows_and_at_none_beyond_itself(*, descending: bool) -> None:
+    lines = [said(number, "lost", f"lost {number}") for number in range(100, 200)]
+    for number in (*range(1, 100, 3), *range(200, 300, 3)):
+        turn = (event(number, "task_started", f"{number}"), said(number + 1, f"{number}"))
+        place = len(lines) - 100 if number < 100 else len(lines)
+        lines[place:place] = [*turn, event(number + 2, "task_complete", f"{number}")]
+    library = MemoryLibrary()
+    source = library.add(AGENT, FIRST.replace(b'_ordinal":%d' % OWN, b'_ordinal":0') + b"".join(lines))
+    shown: list[str] = []
+    beyond = 0
+    cursor = None
+    with Lineage(library, source, AGENT, Cost()) as lineage:
+        while not shown or cursor is not None:
+            with patch("threadkeep.replay._pages.placed", wraps=placed) as looked_at:
+                page = item_page(lineage, library, cursor=cursor, limit=10, descending=descending, turn_id=None)
+            assert looked_at.call_count <= 101  # one tells that there are such, and then all are found
+            beyond += 0 if "lost" in {row.turn_id for row in page.data} else looked_at.call_count
+            shown += [row.turn_id for row in page.data]
+            cursor = page.next_cursor
+    assert len(shown) == 167
+    assert beyond <= (0 if descending else 101)  # oldest first, a page reads a few turns on

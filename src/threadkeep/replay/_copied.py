@@ -2,6 +2,7 @@
 
 An ordinal tells a copied record wherever damage has put it (``storage.md`` 4.6, 0.169.0 observed). Ordinals grow along
 a rollout, so a place that all of the agent's own records follow is found by halving: a long copy is never read through.
+The price: where damage moved own records before a long copy, they are not found.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def is_copied(record: Record, segment: Segment) -> bool:
 
 
 def own_from(segment: Segment) -> int:
-    """Where reading may begin, at a record: nothing of the segment's own comes before."""
+    """Where reading may begin, at a record: nothing of the segment's own comes before, where the copy comes first."""
     low, high = segment.start, segment.end
     own = _first_own(segment)
     while own is not None and high - low > _NEAR:

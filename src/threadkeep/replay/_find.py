@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from threadkeep.records import Record
     from threadkeep.replay._totals import TotalsSource
 
-__all__ = ["find_turn", "next_start", "next_turn", "reader_before", "turn_rows"]
+__all__ = ["began_in_legacy", "find_turn", "next_start", "next_turn", "reader_before", "turn_rows"]
 
 _NEAR: Final = 256 * 1024
 """Halving stops at a stretch of this many bytes, which is then read."""
@@ -55,6 +55,13 @@ def turn_rows(lineage: Lineage, turn_id: str, totals: TotalsSource) -> Sequence[
     """The items of one turn with their places, oldest first; empty for a turn that is not shown."""
     _, rows = _found(lineage, turn_id, totals, "full", rows=True)
     return rows
+
+
+def began_in_legacy(lineage: Lineage, turn_id: str) -> bool:
+    """Whether a turn began in a legacy root, which loses what it does not show of it (as of a turn rolled back)."""
+    root = lineage.oldest_first()[0]
+    start = _start_of(lineage, turn_id) if root.mode == LEGACY else None
+    return start is not None and start.rollout == root.rollout_id
 
 
 def _found(

@@ -16,7 +16,7 @@ from threadkeep.replay._at import record_at
 from threadkeep.replay._before_envelope import as_told
 from threadkeep.replay._copied import own_from
 from threadkeep.replay._cursor import Cursor, check_anchor, decode_cursor, encode_cursor
-from threadkeep.replay._find import next_start, reader_before, turn_rows
+from threadkeep.replay._find import began_in_legacy, next_start, reader_before, turn_rows
 from threadkeep.replay._paginated import placed
 from threadkeep.replay._reader import TurnReader
 from threadkeep.replay._starts import starts_own_turn
@@ -80,16 +80,31 @@ class _Pager:
         self.totals = totals
         self.end = Position(lineage.tip.rollout_id, lineage.tip.end)
         self._rows: dict[str, Sequence[ItemEntry]] = {}
+        self._shown: dict[str, set[Identity]] = {}
+        self._looked_at: set[Position] = set()
         self._strays: Sequence[ItemEntry] | None = None
 
-    def rows_of(self, turn_id: str) -> Sequence[ItemEntry]:
-        """The items of one turn, looked for once a page."""
+    def rows_of(self, late: LateRecord) -> Sequence[ItemEntry]:
+        """The items of a late record's turn; also its strays, once a record showed that it has some.
+
+        The turn, its strays and the item of each record are looked for once a page.
+        """
+        turn_id = late.turn_id
         if turn_id not in self._rows:
             self._rows[turn_id] = turn_rows(self.lineage, turn_id, self.totals)
+            self._shown[turn_id] = {_identity(row) for row in self._rows[turn_id]}
+        if turn_id in self._shown and late.position not in self._looked_at:
+            self._looked_at.add(late.position)
+            alone = _late_item(self.lineage, late)
+            if alone is not None and _identity(alone) not in self._shown[turn_id]:
+                del self._shown[turn_id]
+                self._rows[turn_id] = [*self._rows[turn_id], *self._strays_of(turn_id)]
         return self._rows[turn_id]
 
-    def strays_of(self, turn_id: str) -> Sequence[ItemEntry]:
+    def _strays_of(self, turn_id: str) -> Sequence[ItemEntry]:
         """The items that name a turn and are not shown by it. For them a damaged history is read whole, once a page."""
+        if began_in_legacy(self.lineage, turn_id):
+            return ()
         if self._strays is None:
             reader = TurnReader(self.lineage, "full", first_start=self.first_start)
             turns = {entry.id for entry in reader}
@@ -135,13 +150,16 @@ class _Pager:
             pass
         return cursor.late + suffix.unreached()
 
-    def lost_start(self, position: Position) -> bool:
-        """Whether a turn of a paginated rollout stands where it ended: further back, more records are its."""
+    def older_than(self, position: Position) -> Position:
+        """The place before which everything older than a turn stands.
+
+        A turn that lost its start stands where it ended: that end is read again, and takes what is the turn's below.
+        """
         segment = self.lineage.segment(position.rollout)
-        if segment is None or segment.mode == LEGACY:
-            return False
-        record = record_at(segment, position.offset)
-        return record is not None and not starts_own_turn(record, segment)
+        record = record_at(segment, position.offset) if segment is not None and segment.mode != LEGACY else None
+        if segment is None or record is None or starts_own_turn(record, segment):
+            return position
+        return Position(position.rollout, min(record.end, segment.end))
 
     def _rolled_back_since(self, offset: int) -> bool:
         tip = self.lineage.tip
@@ -245,9 +263,7 @@ def _newest_turns(pager: _Pager, at: Cursor | None, size: int, view: ItemsView) 
     if at is None:
         reader = TurnReader(pager.lineage, view, first_start=pager.first_start)
     else:
-        high: Position | None = at.anchor
-        if at.inclusive or pager.lost_start(at.anchor):
-            high = next_start(pager.lineage, at.anchor)
+        high = next_start(pager.lineage, at.anchor) if at.inclusive else pager.older_than(at.anchor)
         reader = pager.below(at, high, view, rows=False)
     page: list[TurnEntry] = []
     late: list[LateRecord] = []
@@ -395,7 +411,7 @@ def _newest_rows(pager: _Pager, at: Cursor | None, size: int) -> tuple[list[Row]
             for late in reader.pending()
             if low is None or pager.key(late.position) >= pager.key(low)
         }
-        rows = _with_late(pager, reader, low)
+        rows = _with_late(pager, reader, low, at.anchor if at is not None else None)
         usable = [row for row in rows if at is None or _beyond(pager, row, at, descending=True)]
         if len(usable) > size:
             last = usable[-size][0]
@@ -431,7 +447,7 @@ def _oldest_rows(pager: _Pager, at: Cursor | None, size: int) -> list[Row]:
         for entry in reader:
             if pager.key(entry.position) <= pager.key(anchor):
                 break
-        rows = _with_late(pager, reader, anchor)
+        rows = _with_late(pager, reader, anchor, high)
         if high is not None:
             rows = [row for row in rows if pager.key(row[0].position) < pager.key(high)]
         usable = [row for row in rows if at is None or _beyond(pager, row, at, descending=False)]
@@ -440,24 +456,23 @@ def _oldest_rows(pager: _Pager, at: Cursor | None, size: int) -> list[Row]:
         turns *= 2
 
 
-def _with_late(pager: _Pager, reader: TurnReader, low: Position | None) -> list[Row]:
-    """The items that a reader met down to ``low``, with those of older turns that stand among them."""
-    entries = [row for row in reader.rows if low is None or pager.key(row.position) >= pager.key(low)]
+def _with_late(pager: _Pager, reader: TurnReader, low: Position | None, high: Position | None) -> list[Row]:
+    """The items that a reader met down to ``low``, with those of older turns that stand among them, up to ``high``."""
+    floor, top = (None if place is None else pager.key(place) for place in (low, high))
     known = {_identity(row) for row in reader.rows}
+    turns: dict[str, Sequence[ItemEntry]] = {}
     for late in reader.pending():
-        if low is not None and pager.key(late.position) < pager.key(low):
-            continue
-        of_turn = pager.rows_of(late.turn_id)
-        alone = _late_item(pager.lineage, late)
-        if alone is not None and _identity(alone) not in map(_identity, of_turn):
-            of_turn = [*of_turn, *pager.strays_of(late.turn_id)]
-        fresh = [row for row in of_turn if _identity(row) not in known]
-        known.update(_identity(row) for row in fresh)
-        entries += [row for row in fresh if low is None or pager.key(row.position) >= pager.key(low)]
-    return _ordered(pager, entries)
+        key = pager.key(late.position)
+        if (floor is None or key >= floor) and (top is None or key <= top):
+            turns[late.turn_id] = pager.rows_of(late)
+    fresh = [row for rows in turns.values() for row in rows if _identity(row) not in known]
+    return _ordered(pager, [row for row in (*reader.rows, *fresh) if floor is None or pager.key(row.position) >= floor])
 
 
-def _identity(entry: ItemEntry) -> tuple[str, str, str]:
+Identity = tuple[str, str, str]
+
+
+def _identity(entry: ItemEntry) -> Identity:
     """An item is one in each rollout that completes it."""
     return entry.position.rollout, entry.turn_id, entry.item["id"]
 
@@ -473,16 +488,18 @@ def stray_items(
         turns: Ids of all turns that are shown.
         pending: The records that no turn has taken, when all are read; oldest first.
     """
-    found: dict[tuple[str, str, str], ItemEntry] = {}
-    shown: dict[str, set[tuple[str, str, str]]] = {}
+    found: dict[Identity, ItemEntry] = {}
+    shown: dict[str, set[Identity] | None] = {}  # None: what is not shown of it is gone
     for late in pending:
         row = _late_item(lineage, late)
         if row is None:
             continue
         if late.turn_id not in shown:
             of_turn = turn_rows(lineage, late.turn_id, totals) if late.turn_id in turns else ()
-            shown[late.turn_id] = {_identity(of) for of in of_turn}
-        if _identity(row) not in shown[late.turn_id]:
+            gone = began_in_legacy(lineage, late.turn_id)
+            shown[late.turn_id] = None if gone else {_identity(of) for of in of_turn}
+        of_its_turn = shown[late.turn_id]
+        if of_its_turn is not None and _identity(row) not in of_its_turn:
             found.setdefault(_identity(row), row)
     return list(found.values())
 

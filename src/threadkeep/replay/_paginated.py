@@ -33,7 +33,7 @@ __all__ = ["Group", "Grouping", "Placed", "build_turn", "placed", "speaks_of_tur
 T = TypeVar("T")
 
 _MOST_OPEN: Final = 64
-"""Most turns that wait for their starts: in a thread that lost every start, no page reads it all."""
+"""Most turns that wait for their starts: in a thread that lost every start, no newest-first page reads it all."""
 
 _SAID: Final = frozenset({"UserMessage", "AgentMessage"})
 

@@ -267,7 +267,7 @@ class Walk(Generic[T]):
     def _take_back(self) -> Iterator[T]:
         """Records of children that belong to no turn of the legacy root: they are of turns that lost their start.
 
-        Those of a turn that began in the root are gone with it: it was rolled back there.
+        Those of the turn that was started last in the root are gone with it: it was rolled back there.
         """
         children = self._from_children.keys() - self._going_on
         entries = [self._from_children[id(record)] for record in self._legacy_late if id(record) in children]
