@@ -278,8 +278,13 @@ def run_zstd(data: bytes) -> None:
     with Ground.fresh() as ground:
         ground.put(_NAME.format(THREADS[0]) + ".zst", packed)
         ground.put_thread(THREADS[1])
-        for ask in ("read", "resume", "turns", "items"):  # the bounds are of one answer
-            with promises(ground, memory=_ZSTD_MEMORY, seconds=60), opened(ground) as store:
+        for ask in (
+            "read",
+            "resume",
+            "turns",
+            "items",
+        ):  # the bounds are of one answer, of a quarter of a gigabyte while all is traced
+            with promises(ground, memory=_ZSTD_MEMORY, seconds=300), opened(ground) as store:
                 answered(functools.partial(getattr(store, ask), THREADS[0]))
         with promises(ground), opened(ground) as store:
             turns = everything(store, (THREADS[1],)) if len(packed) < 4_000 and data[:1] != b"[" else None

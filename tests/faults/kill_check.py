@@ -15,13 +15,25 @@ from threadkeep.store import ThreadFilter
 if TYPE_CHECKING:
     from tests.faults.kill_model import Model
 
-    from threadkeep.store import ThreadStore
+    from threadkeep.store import Thread, ThreadStore
 
 __all__ = ["Checker"]
 
 
 _HOLE: Final = "nul-bytes"
 """What a power cut leaves of an append that was not acknowledged where it kept its end and not its beginning."""
+
+
+def _listed(store: ThreadStore) -> list[Thread]:
+    """Every thread of a home, archived or not, page by page."""
+    found: list[Thread] = []
+    cursor: str | None = None
+    while True:
+        page = store.list(limit=1_000, cursor=cursor, chosen=ThreadFilter(archived=None))
+        found += page.data
+        cursor = page.next_cursor
+        if cursor is None:
+            return found
 
 
 class Checker:
@@ -58,7 +70,7 @@ class Checker:
         """
         try:
             self._finish_erasing(store)
-            there = {thread.id: thread for thread in store.list(limit=1_000, chosen=ThreadFilter(archived=None)).data}
+            there = {thread.id: thread for thread in _listed(store)}
             self._unknown(store, {thread: there[thread].forked_from_id for thread in there})
             wanted = set(self.model.threads) if everything else self.model.touched & set(self.model.threads)
             for thread in sorted(wanted):
@@ -76,7 +88,7 @@ class Checker:
             try:
                 store.erase(thread, secret)
             except ThreadNotFound:
-                for other in store.list(limit=1_000, chosen=ThreadFilter(archived=None)).data:
+                for other in _listed(store):
                     store.erase(other.id, secret)
                 self.model.finished_erasing(op, everywhere=False)
             else:

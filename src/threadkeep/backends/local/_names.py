@@ -31,6 +31,9 @@ __all__ = ["Names"]
 _RACY_NS: Final = 2_000_000_000
 """A folder that changed this shortly before it was read may have changed again within the same tick of its clock."""
 
+_TRIES: Final = 16
+"""How often a look is taken again because other processes looked at the same time."""
+
 _NOT_THERE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _MAX_DEPTH: Final = 8
 _PAGE: Final = 200
@@ -74,10 +77,14 @@ class Names:
             if self._finished > asked and not everything:
                 return
             self._looks += 1
-            self._look(everything=everything)
+            for left in reversed(range(_TRIES)):
+                if self._look(everything=everything, anyway=left == 0):
+                    break
+                self._folders = None  # somebody else has told the catalog what this did not know
             self._finished = self._looks
 
-    def _look(self, *, everything: bool) -> None:
+    def _look(self, *, everything: bool, anyway: bool) -> bool:
+        """Whether the catalog was told what was seen: not where another process has looked meanwhile."""
         known = self._known()
         seen: set[str] = set()
         changed: dict[str, _Scanned] = {}
@@ -111,10 +118,13 @@ class Names:
         blocked = tuple(f"{folder}/" for folder in walk.blocked)
         gone = [folder for folder in known if folder not in seen and not f"{folder}/".startswith(blocked)]
         if changed or gone:
-            self._store(changed, gone, afresh=everything)
+            held = {} if anyway else {folder: known.get(folder) for folder in (*gone, *changed)}
+            if not self._store(changed, gone, held, afresh=everything):
+                return False
             known.update((folder, (changed_ns, now)) for folder, (changed_ns, now, _) in changed.items())
             for folder in gone:
                 del known[folder]
+        return True
 
     def _known(self) -> dict[str, tuple[int, int]]:
         """What the catalog has of the folders: when they changed last and when they were read (both ns)."""
@@ -128,11 +138,30 @@ class Names:
             self._emptied = self._catalog.emptied
         return self._folders
 
-    def _store(self, changed: dict[str, _Scanned], gone: list[str], *, afresh: bool) -> None:
-        """Remember what was read; ``afresh``: whatever was remembered of these folders before."""
+    def _store(
+        self,
+        changed: dict[str, _Scanned],
+        gone: list[str],
+        held: dict[str, tuple[int, int] | None],
+        *,
+        afresh: bool,
+    ) -> bool:
+        """Remember what was read, where the catalog holds what it held when it was decided what to read.
 
-        def work(db: sqlite3.Connection) -> None:
+        Else a process that had to wait would take back what a later one saw, and that one goes by it.
+
+        Args:
+            changed: What was read, by folder.
+            gone: Folders that are gone.
+            held: What the catalog held of each: when it changed last and when it was read (both ns).
+            afresh: Whatever was remembered of these folders before.
+        """
+
+        def work(db: sqlite3.Connection) -> bool:
+            query = "SELECT changed_ns, scanned_ns FROM folders WHERE path = ?"
             with transaction(db):
+                if any(db.execute(query, (folder,)).fetchone() != before for folder, before in held.items()):
+                    return False
                 for folder in (*gone, *(changed if afresh else ())):
                     db.execute("DELETE FROM names WHERE folder = ?", (folder,))
                     db.execute("DELETE FROM folders WHERE path = ?", (folder,))
@@ -144,8 +173,9 @@ class Names:
                     db.executemany("DELETE FROM names WHERE path = ?", [(path,) for path in known - found.keys()])
                     fresh = [_row(folder, path, found[path]) for path in found.keys() - known]
                     db.executemany("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, ?, ?, ?)", fresh)
+                return True
 
-        self._catalog.run(work)
+        return self._catalog.run(work)
 
     # Asking
 
