@@ -49,6 +49,7 @@ __all__ = [
     "InvalidRecord",
     "InvalidRequest",
     "LeaseLost",
+    "RolloutReplaced",
     "StillInherited",
     "StorageFailure",
     "ThreadBusy",
@@ -146,6 +147,10 @@ class UnreadableRollout(CorruptHistory):
 
 class BrokenLineage(CorruptHistory):
     """An ancestor that a thread inherits from is missing, changed, cut, cyclic or ambiguous."""
+
+
+class RolloutReplaced(CorruptHistory):
+    """A rollout was replaced while it was read, as `ThreadStore.erase` does: who asks again reads the new one."""
 
 
 class Conflict(ThreadkeepError):

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["History", "Model", "Thread"]
 
+_OF_ERASING: Final = frozenset({"BrokenLineage", "RolloutReplaced"})
+"""What only who reads beside an erasure may meet."""
+
 _MOST: Final = 512
 """Possible histories of one thread; beyond that the run asks for too much at once."""
 
@@ -165,8 +168,9 @@ class Model:
         elif line["s"] == "refused":
             self._refused(op, opened, line["error"])
         else:
-            if line.get("error") == "BrokenLineage" and not self.erasing and self._erased_at < opened["at"]:
-                raise Broken(f"{opened['op']} {op} of {opened.get('thread')}: nobody erases, and it says BrokenLineage")
+            error = line.get("error")
+            if error in _OF_ERASING and not self.erasing and self._erased_at < opened["at"]:
+                raise Broken(f"{opened['op']} {op} of {opened.get('thread')}: nobody erases, and it says {error}")
             self._ended(op, opened)
 
     def _thread(self, thread: str) -> Thread:

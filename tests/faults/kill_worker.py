@@ -20,6 +20,7 @@ from threadkeep.errors import (
     Conflict,
     InvalidRequest,
     LeaseLost,
+    RolloutReplaced,
     StorageFailure,
     ThreadkeepError,
 )
@@ -164,7 +165,7 @@ class Worker:
         if isinstance(error, (InvalidRequest, Conflict)) and not isinstance(error, CodexOwned):
             reason = next((reason for part, reason in _REASONS.items() if part in str(error)), name)
             return {"s": "refused", "error": reason}
-        if isinstance(error, BrokenLineage):
+        if isinstance(error, (BrokenLineage, RolloutReplaced)):
             return {"s": "failed", "error": name}  # what is half erased is served to nobody
         if "the rollout is gone" in str(error):
             return {"s": "refused", "error": "Gone"}  # deleted while it was read

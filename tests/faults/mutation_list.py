@@ -168,6 +168,14 @@ MUTATIONS: Final = (
         "tests/store/test_moved_meanwhile.py::test_a_compressed_rollout_under_two_names_goes_on_in_one_file",
     ),
     Mutation(
+        "who had to wait takes back the names that a later one saw",
+        "src/threadkeep/backends/local/_names.py",
+        "if any(db.execute(query, (folder,)).fetchone() != before for folder, before in held.items()):",
+        "if False:",
+        "tests/backends/local/test_names_beside.py"
+        "::test_what_a_process_saw_that_had_to_wait_hides_no_thread_from_another",
+    ),
+    Mutation(
         "the name that Codex looks for goes, of two",
         "src/threadkeep/backends/local/_second_names.py",
         "is not None and is_second_name(home, pointed, ref)",

@@ -12,14 +12,12 @@ from tests.backends.local.homes import compressed
 from tests.store.threads import add_turns, turn_ids
 
 from threadkeep.backends.local import Files, LocalBackend
-from threadkeep.errors import AmbiguousRollout, CorruptHistory, ThreadNotFound
-from threadkeep.store import ThreadFilter, ThreadStore
+from threadkeep.errors import AmbiguousRollout, CorruptHistory, RolloutReplaced, ThreadNotFound
+from threadkeep.store import Snapshot, ThreadFilter, ThreadStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    from threadkeep.store import Snapshot
 
 
 class Meanwhile(Files):
@@ -130,6 +128,33 @@ def test_what_was_deleted_while_it_was_read_is_not_found_rather_than_damaged(
 
     with pytest.raises(ThreadNotFound, match=child):
         delete_and_read()
+
+
+@pytest.mark.parametrize("what", ["resume", "turns", "items"])
+def test_what_was_replaced_while_it_was_read_is_read_again(
+    tmp_path: Path, store: ThreadStore, thread: str, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = store.fork(thread).id
+    add_turns(store, child, "more SECRETWORD")
+    answer = getattr(Snapshot, what)
+    erased: list[object] = []
+
+    def erased_meanwhile(snapshot: Snapshot, **asked: object) -> object:
+        if not erased:
+            snapshot.dynamic_tools()  # it looks into all of the lineage, and holds one file open at a time
+            erased.append(ThreadStore.open(tmp_path, durability="os").erase(child, "SECRETWORD"))
+        return answer(snapshot, **asked)
+
+    monkeypatch.setattr(Snapshot, what, erased_meanwhile)
+    assert "SECRETWORD" not in str(getattr(store, what)(child))
+    assert erased
+
+    erased.clear()
+    with store.snapshot(child) as snapshot:
+        snapshot.dynamic_tools()
+        ThreadStore.open(tmp_path, durability="os").erase(child, "more *********")
+        with pytest.raises(RolloutReplaced):
+            answer(snapshot)
 
 
 def test_damage_that_was_met_while_nothing_was_deleted_stays_damage(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import contextlib
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
+from threadkeep.errors import RolloutReplaced
 from threadkeep.records import Cost
 
 if TYPE_CHECKING:
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
     from threadkeep.store._verification import Verification
 
 __all__ = ["Reading"]
+
+T = TypeVar("T")
+
+_TRIES: Final = 3
+"""How often a question is asked again because a rollout was replaced meanwhile."""
 
 
 class Reading:
@@ -71,6 +78,14 @@ class Reading:
 
         return Snapshot(self._access, self._access.locate(thread), cost)
 
+    def _answer(self, thread: str, ask: Callable[[Snapshot], T]) -> T:
+        """What a snapshot answers; a fresh one is asked where a rollout was replaced under it."""
+        for _ in range(_TRIES):
+            with contextlib.suppress(RolloutReplaced), self.snapshot(thread) as snap:
+                return ask(snap)
+        with self.snapshot(thread) as snap:
+            return ask(snap)
+
     def resume(self, thread: str) -> Resumed:
         """What the thread's next turn starts with, found from its end (``storage.md`` 3).
 
@@ -78,13 +93,11 @@ class Reading:
             ThreadNotFound: There is none.
             BrokenLineage: An ancestor that is needed is missing or changed.
         """
-        with self.snapshot(thread) as snap:
-            return snap.resume()
+        return self._answer(thread, lambda snap: snap.resume())
 
     def replay(self, thread: str) -> Resumed:
         """The same as `resume`, computed from the whole history: the definition of correct, for `verify` and tests."""
-        with self.snapshot(thread) as snap:
-            return snap.replay()
+        return self._answer(thread, lambda snap: snap.replay())
 
     def turns(
         self,
@@ -110,8 +123,9 @@ class Reading:
             InvalidCursor: The cursor is none, belongs elsewhere, or its anchor changed.
             BrokenLineage: An ancestor that is reached is missing or changed.
         """
-        with self.snapshot(thread) as snap:
-            return snap.turns(cursor=cursor, limit=limit, descending=descending, view=view)
+        return self._answer(
+            thread, lambda snap: snap.turns(cursor=cursor, limit=limit, descending=descending, view=view)
+        )
 
     def items(
         self,
@@ -135,13 +149,13 @@ class Reading:
             ThreadNotFound: There is no such thread.
             InvalidCursor: The cursor is none, belongs elsewhere, or its anchor changed.
         """
-        with self.snapshot(thread) as snap:
-            return snap.items(turn=turn, cursor=cursor, limit=limit, descending=descending)
+        return self._answer(
+            thread, lambda snap: snap.items(turn=turn, cursor=cursor, limit=limit, descending=descending)
+        )
 
     def turn(self, thread: str, turn: str, *, view: ItemsView = "full") -> dict[str, Any] | None:
         """One turn by its id; None where the thread shows none of that id."""
-        with self.snapshot(thread) as snap:
-            return snap.turn(turn, view=view)
+        return self._answer(thread, lambda snap: snap.turn(turn, view=view))
 
     def list(
         self,

@@ -27,7 +27,8 @@ class Snapshot:
 
     What is appended meanwhile, by whomever, is in none of its answers. It holds no lease and stands in nobody's way:
     what of a thread that is deleted meanwhile cannot be read any more is no damage, and leaving the context raises
-    `ThreadNotFound`.
+    `ThreadNotFound`. Where a rollout was replaced meanwhile, as by `ThreadStore.erase`, its answers are refused with
+    `RolloutReplaced`.
 
     Attributes:
         thread_id: The thread.

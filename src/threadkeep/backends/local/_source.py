@@ -8,7 +8,7 @@ import threading
 from collections import OrderedDict
 from typing import IO, TYPE_CHECKING, Final, Protocol
 
-from threadkeep.errors import CorruptHistory, StorageFailure
+from threadkeep.errors import CorruptHistory, RolloutReplaced, StorageFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -136,7 +136,7 @@ class FileSource:
             ) from error
         if (facts.st_dev, facts.st_ino) != self._identity or facts.st_size < self._size:
             self._files.close(fd)
-            raise CorruptHistory(
+            raise RolloutReplaced(
                 "the rollout was replaced while it was being read", rollout=self._rollout_id, path=self._path
             )
         self._fd = fd
