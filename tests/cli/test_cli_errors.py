@@ -31,6 +31,7 @@ CODES = {
     errors.UnreadableRollout: 5,
     errors.BrokenLineage: 5,
     errors.Conflict: 4,
+    errors.RolloutReplaced: 4,
     errors.ThreadBusy: 4,
     errors.LeaseLost: 4,
     errors.AmbiguousRollout: 4,

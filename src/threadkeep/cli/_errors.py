@@ -54,7 +54,7 @@ def exit_code(error: BaseException) -> int:
     kinds: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], int], ...] = (
         ((errors.ThreadNotFound, errors.TurnNotFound), NOT_FOUND),
         (errors.InvalidRequest, INVALID),
-        (errors.Conflict, CONFLICT),
+        ((errors.Conflict, errors.RolloutReplaced), CONFLICT),
         (errors.CorruptHistory, CORRUPT),
         ((errors.StorageFailure, OSError), STORAGE),
     )
