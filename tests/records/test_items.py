@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,6 +102,42 @@ PIECES = st.sampled_from(
         CALL,
     ]
 )
+
+
+@pytest.mark.parametrize("kind", [b"function_call_output", b"custom_tool_call_output"])
+@pytest.mark.parametrize(
+    ("output", "fits"),
+    [
+        (b'"said"', True),
+        (b'[{"type":"input_text","text":"said"}]', True),
+        (
+            b'[{"type":"input_image","image_url":"u","detail":"high"},{"type":"encrypted_content","encrypted_content":"x"}]',
+            True,
+        ),
+        (b"[]", True),
+        (b'"\\ud800"', False),
+        (b'[{"type":"input_text","text":7}]', False),
+        (b'[{"type":"output_text","text":"said"}]', False),
+        (b'["said"]', False),
+        (b"{}", False),
+        (b"null", False),
+        (b"7", False),
+    ],
+)
+def test_an_output_is_a_text_or_parts(kind: bytes, output: bytes, fits: bool) -> None:
+    line = line_of(b'{"type":"%s","call_id":"c","output":%s}' % (kind, output))
+    assert (item_of(record_of(0, line)) is not None) == fits
+
+
+@pytest.mark.parametrize("kind", [b"function_call_output", b"custom_tool_call_output"])
+def test_a_large_output_stays_bytes(kind: bytes) -> None:
+    record = record_of(0, line_of(b'{"type":"%s","call_id":"c","output":"%s"}' % (kind, b"line\\n" * 1_000_000)))
+    tracemalloc.start()
+    try:
+        assert item_of(record) is not None
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
 
 
 @given(st.lists(PIECES, max_size=8), st.sampled_from([MESSAGE, CALL, b"{"]))

@@ -101,9 +101,8 @@ class EncryptedPart(msgspec.Struct, tag_field="type", tag="encrypted_content"):
     encrypted_content: str
 
 
-OutputPart = InputText | InputImage | InputAudio | EncryptedPart
-ToolOutput = str | list[OutputPart]
-"""What a call gave: a text, or parts."""
+_QUOTE: Final = 0x22
+_decode_parts: Final = msgspec.json.Decoder(list[InputText | InputImage | InputAudio | EncryptedPart]).decode
 
 
 Part = InputText | OutputText | InputImage | InputAudio
@@ -188,10 +187,20 @@ class FunctionCall(_Item, tag="function_call", kw_only=True):
     encrypted_function_args: list[str] | None = None
 
 
-class FunctionCallOutput(_Item, tag="function_call_output", kw_only=True):
-    """What a function call gave: a text, or parts."""
+class _Output(_Item, kw_only=True):
+    """What a call gave: a text, or parts."""
 
-    output: ToolOutput
+    output: msgspec.Raw
+
+    def __post_init__(self) -> None:
+        # A text may be large, and nobody asks for it: the decoder has checked it, and it stays bytes.
+        if memoryview(self.output)[0] != _QUOTE:
+            _decode_parts(self.output)
+
+
+class FunctionCallOutput(_Output, tag="function_call_output", kw_only=True):
+    """What a function call gave."""
+
     call_id: str | None = None
     name: str | None = None
     namespace: str | None = None
@@ -208,10 +217,9 @@ class CustomToolCall(_Item, tag="custom_tool_call", kw_only=True):
     encrypted_content: str | None = None
 
 
-class CustomToolCallOutput(_Item, tag="custom_tool_call_output", kw_only=True):
+class CustomToolCallOutput(_Output, tag="custom_tool_call_output", kw_only=True):
     """What a tool with free input gave."""
 
-    output: ToolOutput
     call_id: str
     name: str | None = None
 
