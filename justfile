@@ -29,7 +29,7 @@ test *ARGS:
 deep:
     .venv/bin/pytest -q -n 2 --hypothesis-profile=deep tests/property
 
-# The figures of the README
+# The picture of the README, and the figures beside the limits
 bench:
     .venv/bin/threadkeep bench --svg docs/cost.svg
 

@@ -14,7 +14,8 @@ somebody else's who holds what is needed (``Conflict``), or the world's (``Stora
     │   └── Unsupported         the backend or the home cannot do this
     ├── CorruptHistory          the bytes that are there do not say what they must say
     │   ├── UnreadableRollout   a rollout whose first record or history mode cannot be understood
-    │   └── BrokenLineage       an ancestor is missing, changed, cut, cyclic or ambiguous
+    │   ├── BrokenLineage       an ancestor is missing, changed, cut, cyclic or ambiguous
+    │   └── RolloutReplaced     a rollout was replaced while it was read: asking again helps
     ├── Conflict                somebody else's claim stands in the way
     │   ├── ThreadBusy          another writer holds the thread's lease
     │   ├── LeaseLost           the lease was taken away or never belonged to this process

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from threadkeep.errors import ThreadBusy
-from threadkeep.store import ThreadStore
+from threadkeep.errors import RolloutReplaced, ThreadBusy
+from threadkeep.store import Snapshot, ThreadStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -402,6 +402,20 @@ def test_git_facts_are_set_and_cleared(client: Client, make_thread: MakeThread, 
 )
 def test_an_unknown_thread_is_said_to_be_unknown(client: Client, method: str, message: str) -> None:
     assert failure(client, method, {"threadId": UNKNOWN, "name": "x"}) == (-32600, message.format(UNKNOWN))
+
+
+def test_what_is_replaced_while_it_is_read_is_to_be_asked_for_again(
+    client: Client, make_thread: MakeThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread = make_thread()
+
+    def replaced(*_: object, **__: object) -> None:
+        raise RolloutReplaced("the rollout was replaced while it was being read", thread=thread)
+
+    monkeypatch.setattr(Snapshot, "turns", replaced)
+    code, said = failure(client, "thread/turns/list", {"threadId": thread})
+    assert code == -32600
+    assert "replaced" in said
 
 
 def test_unsubscribing_from_an_unknown_thread_is_no_error(client: Client) -> None:

@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import json
 import re
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -330,7 +331,7 @@ def _told(home: DamagedHome, kind: Kind, made: Row) -> list[str]:
 
 
 def _rows(options: argparse.Namespace) -> Iterator[Row]:
-    codex = Path(options.codex).resolve() if options.codex else None
+    codex = Path(shutil.which(options.codex) or options.codex).resolve() if options.codex else None
     for mode in ("paginated", "legacy"):
         with written(mode, codex) if codex is not None else recorded(mode) as home:
             for database in (True, False):  # with Codex's SQLite files, and without

@@ -443,6 +443,27 @@ MUTATIONS: Final = (
         "tests/faults/test_fuzz.py::test_what_broke_once_holds[appended/copied-beginning-cut-short]",
     ),
     Mutation(
+        "what is archived while all folders are read is missed",
+        "src/threadkeep/backends/local/_names.py",
+        "        if not anyway and self._archived_meanwhile(changed, archive):\n            return False\n",
+        "        del archive\n",
+        "tests/store/test_moved_meanwhile.py::test_what_is_archived_while_all_folders_are_read_is_not_taken_for_what_it_was[True]",
+    ),
+    Mutation(
+        "who reads beside an erasure does not wait for it",
+        "src/threadkeep/store/_reading.py",
+        "            except BrokenLineage:\n                break\n",
+        "",
+        "tests/store/test_moved_meanwhile.py::test_who_reads_beside_an_erasure_waits_for_it[turns]",
+    ),
+    Mutation(
+        "a message that counts for nothing begins a turn",
+        "src/threadkeep/replay/_walk.py",
+        "                if not (starts_turn(record) or _shows(record)):",
+        "                if False:",
+        "tests/property/test_found.py::test_pages_of_turns_make_the_whole[a start that is none between a compaction and a legacy turn that nothing starts]",
+    ),
+    Mutation(
         "marks are made of what was read before",
         "src/threadkeep/backends/local/_marks.py",
         "        def changed() -> _Line | None:\n            self._load()\n",

@@ -113,6 +113,8 @@ STRANGE: Final[dict[str, Make]] = {
     "unknown field": lambda turn, n: {**user(word(n), turn=turn), "tomorrow": [n]},
     "start of nothing": lambda _, n: event("task_started", started_at=n),
     "end of nothing": lambda _, n: event("task_complete", completed_at=n),
+    "message of nothing": lambda _, n: event("user_message", images=[n]),
+    "answer of nothing": lambda _, n: event("agent_message", message=n),
     "rollback of nothing": lambda _, __: event("thread_rolled_back", num_turns=-1),
     "compaction of nothing": lambda _, __: {"type": "compacted", "payload": {"replacement_history": []}},
     "no payload": lambda _, __: {"type": "compacted"},

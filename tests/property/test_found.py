@@ -24,6 +24,9 @@ def without_start(number: int) -> list[Part]:
     return turn(number)[1:]
 
 
+ANSWERS: Final = [Part("answered", number) for number in range(4)]
+"""More than what is gathered before it is asked where the first turn starts."""
+
 TAKEN_BACK: Final = [
     Rollout(LEGACY, [*turn(0), *turn(1), Part("roll back", 1, 1)]),
     Rollout(PAGINATED, [Part("planned", 0, 1), *turn(2)]),
@@ -70,6 +73,12 @@ FOUND: Final[dict[str, list[Rollout]]] = {
     ],
     "a start that is none in a legacy turn": [
         Rollout(LEGACY, turn(0, Part("start of nothing"), Part("answered", 0))),
+    ],
+    "a start that is none between a compaction and a legacy turn that nothing starts": [
+        Rollout(LEGACY, [Part("compacted"), Part("start of nothing"), Part("said", 1), *ANSWERS]),
+    ],
+    "a message that is none in a legacy turn that nothing starts": [
+        Rollout(LEGACY, [Part("said"), Part("answered"), Part("message of nothing"), *ANSWERS]),
     ],
     "a compaction that is none between legacy turns": [
         Rollout(LEGACY, [*turn(0), Part("compaction of nothing"), *turn(1)]),

@@ -155,6 +155,8 @@ CASES: Final = {
     "a line without its beginning": middle(said(2)[9:], "not-json"),
     "text": middle(b"hello", "not-json"),
     "latin-1": middle(said(2, "caf?").replace(b"?", b"\xe9"), "invalid-utf8"),
+    "a line that ends in what begins no character": middle(said(2)[:-1] + b"\xff}", "invalid-utf8"),
+    "a line cut after what begins no character": middle(said(2, "?").partition(b"?")[0] + b"\xff", "invalid-utf8"),
     "half a character": middle(said(2, "?").replace(b"?", rb"\ud83d"), "lone-surrogate"),
     "nested beyond reading": middle(nested(20_000), "too-deep"),
     "nested beyond Codex": middle(nested(127), "deep-nesting"),

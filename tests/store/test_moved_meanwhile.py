@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -12,12 +14,14 @@ from tests.backends.local.homes import compressed
 from tests.store.threads import add_turns, turn_ids
 
 from threadkeep.backends.local import Files, LocalBackend
-from threadkeep.errors import AmbiguousRollout, CorruptHistory, RolloutReplaced, ThreadNotFound
+from threadkeep.errors import AmbiguousRollout, BrokenLineage, CorruptHistory, RolloutReplaced, ThreadNotFound
 from threadkeep.store import Snapshot, ThreadFilter, ThreadStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+
+    from threadkeep.backends import Lease, RolloutRef
 
 
 class Meanwhile(Files):
@@ -155,6 +159,64 @@ def test_what_was_replaced_while_it_was_read_is_read_again(
         ThreadStore.open(tmp_path, durability="os").erase(child, "more *********")
         with pytest.raises(RolloutReplaced):
             answer(snapshot)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_what_is_archived_while_all_folders_are_read_is_not_taken_for_what_it_was(
+    tmp_path: Path, thread: str, there: bool
+) -> None:
+    """The archive has been read when the newest rollout goes there; the older one went before, or comes after."""
+    with ThreadStore.open(tmp_path, durability="os") as other:
+        other.revert(thread, before=turn_ids(other, thread)[0])
+    archive = tmp_path / "archived_sessions"
+    older, newest = sorted(tmp_path.rglob("rollout-*"), key=lambda path: len(path.name))
+    if there:
+        archive.mkdir()
+        older = older.rename(archive / older.name)
+    moved = False
+
+    class Archived(Files):
+        """Another program archives, as Codex does: it tells nobody."""
+
+        def scandir(self, path: str) -> Iterator[os.DirEntry[str]]:
+            nonlocal moved
+            if path == str(newest.parent) and not moved:
+                moved = True
+                archive.mkdir(exist_ok=True)
+                newest.rename(archive / newest.name)
+            return super().scandir(path)
+
+    with ThreadStore(LocalBackend(str(tmp_path), files=Archived()), durability="os") as store:
+        assert store.turns(thread).data == []
+    assert moved
+
+
+@pytest.mark.parametrize("what", ["resume", "replay", "turns", "items"])
+def test_who_reads_beside_an_erasure_waits_for_it(tmp_path: Path, store: ThreadStore, thread: str, what: str) -> None:
+    """The heirs know already what their ancestor is going to be, and it is not that yet."""
+    add_turns(store, thread, "more SECRETWORD")
+    child = store.fork(thread).id
+    between, go_on = threading.Event(), threading.Event()
+
+    class Slow(LocalBackend):
+        def replace(self, ref: RolloutRef, pieces: Iterable[bytes], lease: Lease) -> RolloutRef:
+            between.set()
+            assert go_on.wait(30)
+            return super().replace(ref, pieces, lease)
+
+    with ThreadPoolExecutor(2) as threads:
+        erasing = threads.submit(ThreadStore(Slow(str(tmp_path)), durability="os").erase, thread, "SECRETWORD")
+        try:
+            assert between.wait(30)
+            with store.snapshot(child) as snapshot, pytest.raises(BrokenLineage):
+                getattr(snapshot, what)()
+            reading = threads.submit(getattr(store, what), child)
+            with pytest.raises(TimeoutError):
+                reading.result(0.2)
+        finally:
+            go_on.set()
+        assert "SECRETWORD" not in str(reading.result(30))
+        assert erasing.result(30).records > 0
 
 
 def test_damage_that_was_met_while_nothing_was_deleted_stays_damage(

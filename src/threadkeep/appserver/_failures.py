@@ -57,7 +57,7 @@ def rpc_error(error: Exception, call: Call) -> RpcError | None:
         return _rpc.RpcError(
             _rpc.INVALID_REQUEST, f"thread {thread_id} already has an active writer", {"owner": str(error)}
         )
-    if isinstance(error, (errors.InvalidRequest, errors.Conflict)):
+    if isinstance(error, (errors.InvalidRequest, errors.Conflict, errors.RolloutReplaced)):
         return _rpc.invalid(str(error))
     return _rpc.internal(str(error))
 

@@ -65,7 +65,7 @@ _MOST_SHOWN: Final = 10
     callback=as_megabytes,
     default="1,10,100",
     show_default=True,
-    help="Sizes of the threads in late, early and none; the others have one of about ten megabytes.",
+    help="Sizes of the threads in late, early and none; the others have one of the size nearest to ten megabytes.",
 )
 @modes_option
 @click.option(

@@ -21,6 +21,9 @@ MOST_NESTED: Final = 127
 """Containers within each other in a record that Codex still reads, the record's own object included."""
 
 _BEGINNING: Final = b'{"timestamp":"'
+_HALF_A_CHARACTER: Final = re.compile(rb"(?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})\Z")
+"""The beginning of a character of UTF-8 at the very end, without the rest."""
+
 _OF_NUMBERS: Final = b"0123456789.eE+-"
 _TRUNCATED: Final = "Input data was truncated"
 
@@ -78,16 +81,16 @@ def _is_cut_short(line: bytes) -> bool:
     """Whether a line is the beginning of a record, as Codex and threadkeep write them, and nothing else."""
     if not line or line[: len(_BEGINNING)] != _BEGINNING[: len(line)]:
         return False
-    for cut in range(min(4, len(line))):  # the last character may be cut, too
-        whole = line[: len(line) - cut]
-        if is_utf8(whole):
-            try:
-                _read_any(whole.rstrip(_OF_NUMBERS))  # half a number is none
-            except msgspec.DecodeError as error:
-                return str(error) == _TRUNCATED and not _escapes_half_a_character(whole)
-            except RecursionError:
-                return False
-            return False
+    half = _HALF_A_CHARACTER.search(line, max(0, len(line) - 3))
+    whole = line if half is None else line[: half.start()]
+    if not is_utf8(whole):
+        return False
+    try:
+        _read_any(whole.rstrip(_OF_NUMBERS))  # half a number is none
+    except msgspec.DecodeError as error:
+        return str(error) == _TRUNCATED and not _escapes_half_a_character(whole)
+    except RecursionError:
+        pass
     return False
 
 

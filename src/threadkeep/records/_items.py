@@ -1,8 +1,8 @@
 """Response items: what of their schema makes a record count, and what replay asks of them.
 
 An item of a known type must fit its schema, or its record does not count; one of an unknown type is kept in the file
-and never sent to a model (``storage.md`` 2.1, 2.4). Large values are not decoded: outputs, arguments and encrypted
-contents stay bytes.
+and never sent to a model (``storage.md`` 2.1, 2.4). What a tool gave is the largest there is, and stays bytes. Those
+who ask have seen to it that all bytes are UTF-8, as every reading of a record does.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class EncryptedPart(msgspec.Struct, tag_field="type", tag="encrypted_content"):
 
 
 _QUOTE: Final = 0x22
-_decode_parts: Final = msgspec.json.Decoder(list[InputText | InputImage | InputAudio | EncryptedPart]).decode
+_decode_output: Final = msgspec.json.Decoder(str | list[InputText | InputImage | InputAudio | EncryptedPart]).decode
 
 
 Part = InputText | OutputText | InputImage | InputAudio
@@ -193,9 +193,13 @@ class _Output(_Item, kw_only=True):
     output: msgspec.Raw
 
     def __post_init__(self) -> None:
-        # A text may be large, and nobody asks for it: the decoder has checked it, and it stays bytes.
+        # A text may be large, and nobody asks for it: that it is well-formed is checked already.
         if memoryview(self.output)[0] != _QUOTE:
-            _decode_parts(self.output)
+            try:
+                _decode_output(self.output)
+            except msgspec.ValidationError as error:
+                said, _, place = str(error).partition(" - at `$")
+                raise ValueError(f"{said} - at `$.output{place or '`'}") from None
 
 
 class FunctionCallOutput(_Output, tag="function_call_output", kw_only=True):

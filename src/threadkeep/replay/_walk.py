@@ -288,6 +288,9 @@ class Walk(Generic[T]):
                 gathered.append(record)
                 continue
             if message is not None and record.kind != "compacted":
+                if not (starts_turn(record) or _shows(record)):
+                    gathered.append(record)  # it may count for nothing: what is older says
+                    continue
                 # A message opens a turn of its own, but for one that follows a bare compaction: it joins that turn.
                 begins = gathered[message].offset
                 yield begins, high, gathered[message::-1]
@@ -297,7 +300,12 @@ class Walk(Generic[T]):
             if starts_turn(record) and not _runs_inside(record):
                 yield record.offset, high, gathered[::-1]
                 gathered, high = [], record.offset
-            elif record.subtype == "user_message" and asked and (first_start is None or record.offset < first_start):
+            elif (
+                record.subtype == "user_message"
+                and asked
+                and (first_start is None or record.offset < first_start)
+                and _shows(record)
+            ):
                 message = len(gathered) - 1
             elif len(gathered) >= _ASK_AFTER and not asked:
                 asked, first_start = True, self._first_start(segment)
@@ -332,6 +340,15 @@ def built(
         builder.feed(record)
     builder.close()
     return builder
+
+
+def _shows(record: Record) -> bool:
+    """Whether an event is an item of the turn that is open, whichever that is."""
+    from threadkeep.replay.items import legacy_item
+
+    payload = record.payload if record.kind == "event_msg" else None
+    made = legacy_item(record.subtype, payload, "") if payload is not None else None
+    return made is not None and made.shows and made.turn_id is None
 
 
 def _runs_inside(record: Record) -> bool:

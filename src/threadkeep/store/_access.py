@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 from collections import OrderedDict
@@ -15,6 +16,7 @@ from threadkeep.errors import (
     AmbiguousRollout,
     BrokenLineage,
     CodexOwned,
+    Conflict,
     InvalidRequest,
     StorageFailure,
     ThreadkeepError,
@@ -176,6 +178,15 @@ class Access:
 
                 log = logging.getLogger("threadkeep")
                 log.warning("%s: threads that were renamed or reverted may be shown as they were before", trouble)
+
+    @contextlib.contextmanager
+    def while_nobody_removes(self) -> Iterator[None]:
+        """A time in which nobody deletes or erases; where that cannot be had, any time."""
+        with contextlib.ExitStack() as held:
+            for backend in dict.fromkeys((self.scratch, self.backend)):
+                with contextlib.suppress(Conflict, StorageFailure):
+                    held.enter_context(backend.guard(exclusive=False))
+            yield
 
     def open(self, located: Located, cost: Cost, *, end: int | None = None) -> Lineage:
         """The lineage of a thread, its end fixed now; close it after use.

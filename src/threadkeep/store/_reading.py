@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
-from threadkeep.errors import RolloutReplaced
+from threadkeep.errors import BrokenLineage, RolloutReplaced
 from threadkeep.records import Cost
 
 if TYPE_CHECKING:
@@ -79,11 +78,20 @@ class Reading:
         return Snapshot(self._access, self._access.locate(thread), cost)
 
     def _answer(self, thread: str, ask: Callable[[Snapshot], T]) -> T:
-        """What a snapshot answers; a fresh one is asked where a rollout was replaced under it."""
+        """What a snapshot answers; a fresh one is asked where a rollout was replaced under it.
+
+        Who erases tells every heir first what its ancestor is going to be: until it is, that lineage looks broken. So
+        one that does is looked at again while nobody erases.
+        """
         for _ in range(_TRIES):
-            with contextlib.suppress(RolloutReplaced), self.snapshot(thread) as snap:
-                return ask(snap)
-        with self.snapshot(thread) as snap:
+            try:
+                with self.snapshot(thread) as snap:
+                    return ask(snap)
+            except RolloutReplaced:
+                continue
+            except BrokenLineage:
+                break
+        with self._access.while_nobody_removes(), self.snapshot(thread) as snap:
             return ask(snap)
 
     def resume(self, thread: str) -> Resumed:

@@ -32,7 +32,7 @@ _RACY_NS: Final = 2_000_000_000
 """A folder that changed this shortly before it was read may have changed again within the same tick of its clock."""
 
 _TRIES: Final = 16
-"""How often a look is taken again because other processes looked at the same time."""
+"""How often a look is taken again because other processes looked, or archived something, at the same time."""
 
 _NOT_THERE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _MAX_DEPTH: Final = 8
@@ -80,20 +80,23 @@ class Names:
             for left in reversed(range(_TRIES)):
                 if self._look(everything=everything, anyway=left == 0):
                     break
-                self._folders = None  # somebody else has told the catalog what this did not know
+                self._folders = None  # somebody else may have told the catalog what this did not know
             self._finished = self._looks
 
     def _look(self, *, everything: bool, anyway: bool) -> bool:
-        """Whether the catalog was told what was seen: not where another process has looked meanwhile."""
+        """Whether the catalog was told what was seen: not where another process looked, or archived, meanwhile."""
         known = self._known()
         seen: set[str] = set()
         changed: dict[str, _Scanned] = {}
         children: dict[str, list[str]] = {}
         for path in known:
             children.setdefault(os.path.dirname(path), []).append(path)
+        archive: dict[str, int | None] = {ARCHIVED: None}
         walk = _Walk(self._files, self._home)
         for folder, depth, changed_ns in walk:
             seen.add(folder)
+            if _is_archived(folder):
+                archive[folder] = changed_ns
             before = known.get(folder)
             if before is not None and not everything and before[0] == changed_ns and before[0] + _RACY_NS < before[1]:
                 walk.add(children.get(folder, ()), depth + 1)
@@ -112,6 +115,8 @@ class Names:
             self._troubles.pop(folder, None)
             walk.add(below, depth + 1)
             changed[folder] = changed_ns, now, [(entry.name, name) for entry, name in _plain_wins(names)]
+        if not anyway and self._archived_meanwhile(changed, archive):
+            return False
         self._troubles = {place: what for place, what in self._troubles.items() if place in walk.met}
         for folder in walk.blocked:
             self._troubles[folder] = f"the folder {folder} cannot be read"
@@ -125,6 +130,29 @@ class Names:
             for folder in gone:
                 del known[folder]
         return True
+
+    def _archived_meanwhile(self, changed: dict[str, _Scanned], archive: dict[str, int | None]) -> bool:
+        """Whether a rollout may have gone to the archive, which is read first, before its own folder was read.
+
+        Args:
+            changed: What was read, by folder.
+            archive: When each folder of the archive had changed last (ns); None for one that was not there.
+        """
+        if all(_is_archived(folder) for folder in changed):
+            return False
+        for folder, changed_ns in archive.items():
+            place, before = os.path.join(self._home, folder), changed.get(folder)
+            try:
+                if self._files.stat(place).st_ctime_ns == changed_ns and (
+                    before is None or changed_ns + _RACY_NS < before[1]
+                ):
+                    continue
+                names, _ = _read_folder(self._files.scandir(place), folder)
+            except OSError:
+                continue  # the look says what is the matter with it
+            if before is None or {entry.name for entry, _ in _plain_wins(names)} != {name for name, _ in before[2]}:
+                return True
+        return False
 
     def _known(self) -> dict[str, tuple[int, int]]:
         """What the catalog has of the folders: when they changed last and when they were read (both ns)."""
