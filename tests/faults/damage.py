@@ -38,7 +38,7 @@ __all__ = ["Answers", "Row", "broken", "main", "row"]
 
 Json = dict[str, Any]
 
-_WARNED_SECONDS: Final = 5.0
+_WARNED_SECONDS: Final = 30.0
 
 
 class Answers(msgspec.Struct):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Codex"]
 
-_START_SECONDS: Final = 10.0
+_START_SECONDS: Final = 30.0
 _REFUSED: Final = "Codex"
 
 
