@@ -191,6 +191,23 @@ def test_a_request_that_was_refused_fails_the_command(
     assert f"threadkeep refused {row.call}" in capsysbinary.readouterr().err.decode()
 
 
+@pytest.mark.parametrize(("said", "code"), [("thread/items/list is not supported yet", 0), ("thread not found: x", 1)])
+def test_what_codex_cannot_do_yet_fails_nothing(
+    report: AppServerReport, monkeypatch: pytest.MonkeyPatch, capsysbinary: Any, said: str, code: int
+) -> None:
+    row = report.rows[0]
+    refused = msgspec.structs.replace(row, codex=msgspec.structs.replace(row.threadkeep, error=said))
+    monkeypatch.setattr(
+        _appserver, "bench_app_server", lambda *_, **__: msgspec.structs.replace(report, rows=[refused], crowds=[])
+    )
+    monkeypatch.setattr("threadkeep.cli._bench_appserver.check_space", lambda *_: None)
+
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["bench", "app-server"])
+    assert ended.value.code == code
+    assert (f"Codex refused {row.call}" in capsysbinary.readouterr().err.decode()) == bool(code)
+
+
 def test_without_codex_it_says_so_and_measures_threadkeep() -> None:
     told = measured("--parts", "beside")
 
