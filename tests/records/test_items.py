@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -127,6 +128,20 @@ PIECES = st.sampled_from(
 def test_an_output_is_a_text_or_parts(kind: bytes, output: bytes, fits: bool) -> None:
     line = line_of(b'{"type":"%s","call_id":"c","output":%s}' % (kind, output))
     assert (item_of(record_of(0, line)) is not None) == fits
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        (b"7", "Expected `str | array`, got `int` - at `$.output`"),
+        (b'["x"]', "Expected `object`, got `str` - at `$.output[0]`"),
+        (b'[{"type":"input_image"}]', "an image names its source - at `$.output[0]`"),
+    ],
+)
+def test_what_is_wrong_with_an_output_is_said_with_its_place(output: bytes, said: str) -> None:
+    with pytest.raises(msgspec.ValidationError) as refused:
+        items._decode_item(b'{"type":"function_call_output","call_id":"c","output":%s}' % output)
+    assert str(refused.value) == said
 
 
 @pytest.mark.parametrize("kind", [b"function_call_output", b"custom_tool_call_output"])

@@ -27,8 +27,8 @@ EXIT_CODES: Final = {
     "benchmark a wrong answer.",
     INVALID: "The command, an option, an id or a cursor is not one that can be carried out. Nothing was changed.",
     NOT_FOUND: "There is no such thread, or the thread shows no such turn.",
-    CONFLICT: "Somebody else's claim stands in the way: a writer, Codex's index, threads that inherit, who "
-    "replaced a rollout while it was read. Nothing was changed.",
+    CONFLICT: "Somebody else's claim stands in the way: a writer, Codex's index, threads that inherit; "
+    "or a rollout was replaced while it was read. Nothing was changed.",
     CORRUPT: "The stored bytes do not say what they must say. Nothing made up was shown.",
     STORAGE: "The operating system refused.",
     UNEXPECTED: "A defect of threadkeep; `--debug` shows where.",
